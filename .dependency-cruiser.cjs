@@ -1,0 +1,83 @@
+/** The arrows of ARCHITECTURE.md: services -> edges, service-kit -> protocol, shape -> log -> errors. */
+const only = (name, from, allowed, comment) => ({
+  name,
+  comment,
+  severity: 'error',
+  from: { path: `^${from}/` },
+  to: { path: '^(packages|services)/', pathNot: `^(${[from, ...allowed].join('|')})/` },
+});
+const driver = (name, module, homes, comment) => ({
+  name,
+  comment,
+  severity: 'error',
+  from: { path: '^(packages|services)/', pathNot: `^(${homes.join('|')})/` },
+  to: { path: `node_modules/(${module})/`, dependencyTypesNot: ['type-only'] },
+});
+const pure = ['packages/errors', 'packages/log', 'packages/shape', 'packages/protocol'];
+const edges = ['packages/change-source', 'packages/messaging', 'packages/shape-store'];
+const tests = '\\.(test|contract|bench)\\.ts$';
+
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    {
+      name: 'services-do-not-import-services',
+      comment: 'They meet in the tx stream and in the store. Only services/embedded composes them in one process.',
+      severity: 'error',
+      from: { path: '^services/([^/]+)/', pathNot: '^services/embedded/' },
+      to: { path: '^services/', pathNot: '^services/$1/' },
+    },
+    only('errors-is-the-bottom', 'packages/errors', [], 'errors imports nothing of ours'),
+    only('log-above-errors', 'packages/log', ['packages/errors'], ''),
+    only(
+      'shape-above-log',
+      'packages/shape',
+      ['packages/errors', 'packages/log', 'packages/testkit'],
+      'testkit: tests only',
+    ),
+    only('protocol-above-shape', 'packages/protocol', ['packages/errors', 'packages/log', 'packages/shape'], ''),
+    only('service-kit-above-errors', 'packages/service-kit', ['packages/errors'], ''),
+    only('local-postgres-above-errors', 'packages/local-postgres', ['packages/errors'], ''),
+    ...edges.map((edge) =>
+      only(
+        `${edge.slice(9)}-is-an-edge`,
+        edge,
+        ['packages/errors', 'packages/log', 'packages/shape', 'packages/service-kit', 'packages/testkit'],
+        'an edge imports the core, service-kit and, in tests, testkit; never another edge',
+      ),
+    ),
+    {
+      name: 'testkit-in-tests-only',
+      severity: 'error',
+      from: { path: '^(packages|services)/', pathNot: `(^packages/testkit/)|(${tests})` },
+      to: { path: '^packages/testkit/' },
+    },
+    {
+      name: 'the-core-has-no-io',
+      comment: 'crypto computes; everything else of node: is I/O, a clock or the environment.',
+      severity: 'error',
+      from: { path: `^(${pure.join('|')})/src/`, pathNot: tests },
+      to: { dependencyTypes: ['core'], pathNot: '^(node:)?crypto$' },
+    },
+    driver('pg-in-one-place', 'pg|pg-logical-replication', ['packages/change-source', 'packages/testkit'], ''),
+    driver('nats-in-one-place', '@nats-io/[^/]+', ['packages/messaging'], ''),
+    driver('redis-in-one-place', 'ioredis', ['packages/shape-store'], ''),
+    driver('express-in-one-place', 'express', ['services/api/src/http'], ''),
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '(^|/)node_modules/\\.cache/' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.base.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+    },
+  },
+};

@@ -1,0 +1,100 @@
+import type { Cell, Lsn, TransactionPart } from '@shapecast/log';
+
+/** Who answers on the replication connection; compared with what was seen before to prove continuity (spec R 6.5). */
+export interface SourceIdentity {
+  readonly systemId: string;
+  readonly timeline: number;
+  readonly database: string;
+  /** `server_version_num`, for example 170005. */
+  readonly serverVersion: number;
+  /** Flushed WAL position at connection time. */
+  readonly walLsn: Lsn;
+  /** Backend that sends WAL to this session; 0 when there is none (memory). */
+  readonly walSenderPid: number;
+}
+
+/** The slot as the session found or made it. */
+export interface SlotState {
+  /** Slot or publication did not exist and were created now: what was missed in between cannot be recovered (C6, 5 step 7). */
+  readonly created: boolean;
+  /** Postgres resends everything that commits after this. */
+  readonly confirmedLsn: Lsn;
+}
+
+export interface ReplicationHandler {
+  /**
+   * Consecutive transactions or fragments, in commit order, as many as were at hand. No further call is made, and the
+   * socket is paused, until the returned promise settles: this is the backpressure (spec R 8.3.1). Status updates go on.
+   */
+  onParts(parts: readonly TransactionPart[]): Promise<void>;
+  /**
+   * The server's WAL end, told by a keepalive, at a moment when no transaction is half received and every part received
+   * was handed over (spec R 8.4.2 a and b).
+   */
+  onIdle(walEnd: Lsn): void;
+}
+
+/** An exclusive replication session: it holds the source's lock until closed. */
+export interface ReplicationSession {
+  readonly identity: SourceIdentity;
+  readonly slot: SlotState;
+  /**
+   * Streams from the slot's confirmed position until `signal` aborts (then resolves) or the connection is lost (then
+   * rejects with SOURCE_UNAVAILABLE or SOURCE_MISCONFIGURED). May be called once.
+   */
+  stream(handler: ReplicationHandler, signal: AbortSignal): Promise<void>;
+  /**
+   * Lets Postgres recycle WAL before `lsn` + 1: every transaction that commits at or before it is durable elsewhere.
+   * Told with the next status update, which this causes at once when it is due. Values that do not grow are ignored.
+   */
+  confirm(lsn: Lsn): void;
+  /** Sends a last status update, closes the connection, frees the lock. */
+  close(): Promise<void>;
+}
+
+/** What a waiting or connecting session reports, for health and logs. */
+export type SourceProgress =
+  | { readonly kind: 'waiting_for_lock' }
+  | { readonly kind: 'creating_slot'; readonly blockedMs: number }
+  | { readonly kind: 'ready' };
+
+/** Decoded changes of one source database. */
+export interface ChangeSource {
+  /**
+   * Connects, takes the lock (waiting as long as another holds it), creates publication and slot when missing. Throws
+   * SOURCE_UNAVAILABLE (retry) or SOURCE_MISCONFIGURED with one sentence on what to change (wal_level, role, ...).
+   */
+  open(report: (progress: SourceProgress) => void, signal: AbortSignal): Promise<ReplicationSession>;
+}
+
+/** Visibility of a snapshot: which transactions it shows, and an upper bound for their commit LSNs (spec R 10.5.2). */
+export interface SnapshotInfo {
+  readonly xmin: bigint;
+  readonly xmax: bigint;
+  /** Transactions in progress, 64-bit. */
+  readonly xip: readonly bigint[];
+  /** WAL insert position, read after the snapshot was fixed: every visible transaction committed at or below it. */
+  readonly insertLsn: Lsn;
+}
+
+export interface SnapshotRequest {
+  readonly schema: string;
+  readonly table: string;
+  readonly oid: number;
+  /** Columns to fetch, in this order. */
+  readonly columns: readonly string[];
+  /** Canonical SQL, or empty. */
+  readonly where: string;
+  /** False for `log=changes_only`: only the visibility is wanted. */
+  readonly rows: boolean;
+}
+
+export interface SnapshotSink {
+  /**
+   * The snapshot is fixed. Answer `use` to read its rows; `retry` to roll back and try with a new snapshot after a short
+   * wait, because this one may miss a transaction that the stream has already delivered (spec R 10.6.7).
+   */
+  onSnapshot(info: SnapshotInfo): Promise<'use' | 'retry'>;
+  /** A bounded batch of rows, cells in the order of `columns`, in the stream's text form. The cursor waits for the promise. */
+  onRows(rows: readonly (readonly Cell[])[]): Promise<void>;
+}

@@ -1,0 +1,1 @@
+export { ERRORS, ShapecastError, isShapecastError, type ErrorCode, type ErrorSpec } from './errors.ts';

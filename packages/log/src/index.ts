@@ -1,0 +1,30 @@
+export { ZERO_LSN, formatLsn, lsn, maxLsn, parseDecimalLsn, parseLsn, type Lsn } from './lsn.ts';
+export {
+  BEFORE_ALL,
+  SNAPSHOT_END,
+  compareOffsets,
+  formatOffset,
+  parseOffset,
+  snapshotChunkEnd,
+  type LogOffset,
+} from './offset.ts';
+export {
+  POSITION_ZERO,
+  comparePositions,
+  formatPosition,
+  parsePosition,
+  type Cell,
+  type Change,
+  type DeleteChange,
+  type InsertChange,
+  type Position,
+  type Relation,
+  type RelationColumn,
+  type RowChange,
+  type TransactionPart,
+  type TruncateChange,
+  type Tuple,
+  type UnusableChange,
+  type UpdateChange,
+} from './change.ts';
+export type { DataRecord, LeaderRecord, ProgressRecord, RecordChain, SliceRecord, TxRecord } from './record.ts';

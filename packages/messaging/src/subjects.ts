@@ -1,0 +1,26 @@
+import type { TxStreamId } from './tx-stream.ts';
+
+/** Every subject is built here and nowhere else. Source ids are `[A-Za-z0-9_-]+`. */
+
+export function txSubject(id: TxStreamId): string {
+  return `shapecast.tx.${id.source}.${id.incarnation}`;
+}
+
+export function txStreamName(id: TxStreamId): string {
+  return `shapecast_tx_${id.source}_${id.incarnation}`;
+}
+
+/** Hints of one shard: which handles changed. */
+export function shardHintSubject(source: string, incarnation: number, shard: number): string {
+  return `shapecast.hint.${source}.${incarnation}.${shard}`;
+}
+
+/** Asks a router for a table's catalog entry. */
+export function introspectSubject(source: string): string {
+  return `shapecast.rpc.${source}.introspect`;
+}
+
+/** Asks the leading replicator to publish a table. */
+export function publishTableSubject(source: string): string {
+  return `shapecast.rpc.${source}.publish`;
+}

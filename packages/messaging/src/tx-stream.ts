@@ -1,0 +1,68 @@
+/** Names one tx stream: a stretch of a source's history known to be unbroken. */
+export interface TxStreamId {
+  readonly source: string;
+  readonly incarnation: number;
+}
+
+/** A stored message. Sequences start at 1, are consecutive, and are only meaningful together with `createdAt` of the stream. */
+export interface StoredMessage {
+  readonly seq: number;
+  readonly payload: Uint8Array;
+}
+
+/**
+ * What came of a conditional publish. `stored` is only given for sequence `expectedLastSeq + 1`, so an id known to the
+ * server under another sequence counts as `conflict` (spec R 9.3.1a). A lost answer is an error (STREAM_UNAVAILABLE):
+ * publish the same again with the same id.
+ */
+export type PublishOutcome =
+  { readonly kind: 'stored'; readonly seq: number } | { readonly kind: 'conflict'; readonly lastSeq: number };
+
+export interface TxStreamInfo {
+  /** 1 past the last sequence when the stream is empty. */
+  readonly firstSeq: number;
+  /** 0 when nothing was ever stored. */
+  readonly lastSeq: number;
+  /** Identity of this storage: differs once the stream was deleted and made again. */
+  readonly createdAt: string;
+  readonly bytes: number;
+}
+
+/** The stored, ordered transactions of one incarnation. One writer at a time makes progress, whoever else tries. */
+export interface TxStream {
+  readonly id: TxStreamId;
+  /** Largest payload one message may have, in bytes, headers accounted for. */
+  readonly maxPayloadBytes: number;
+  info(): Promise<TxStreamInfo>;
+  /**
+   * Stores `payload` only if the stream's last sequence is `expectedLastSeq`. Calls may be pipelined: they reach the
+   * server in call order. When one conflicts, later ones conflict as well.
+   */
+  publish(
+    payload: Uint8Array,
+    options: { readonly expectedLastSeq: number; readonly msgId: string },
+  ): Promise<PublishOutcome>;
+  get(seq: number): Promise<StoredMessage | undefined>;
+  last(): Promise<StoredMessage | undefined>;
+  /**
+   * Messages from `fromSeq` on, then new ones as they are stored, each exactly once and without holes, until `signal`
+   * aborts (then ends) or the stream is lost (throws STREAM_UNAVAILABLE). Survives reconnects by itself. When the first
+   * stored sequence is above `fromSeq`, iteration starts there: the consumer sees the gap in `seq` (spec R 9.6.3).
+   * At most `maxBufferedBytes` wait unread.
+   */
+  read(
+    fromSeq: number,
+    options: { readonly maxBufferedBytes: number },
+    signal: AbortSignal,
+  ): AsyncIterable<StoredMessage>;
+  /** Drops messages below `seq` (spec R 9.1.3). */
+  trim(belowSeq: number): Promise<void>;
+}
+
+export interface TxStreams {
+  /** Creates the stream unless it exists. */
+  create(id: TxStreamId): Promise<TxStream>;
+  /** Undefined when there is no such stream. */
+  open(id: TxStreamId): Promise<TxStream | undefined>;
+  delete(id: TxStreamId): Promise<void>;
+}

@@ -1,0 +1,252 @@
+import type { LogOffset, Lsn, Position } from '@shapecast/log';
+import type { Fingerprint, ShapeDefinition } from '@shapecast/shape';
+
+/** Names one shard. All its keys live on one node, so that a call is atomic and a loss is a prefix (spec R 12.4.2). */
+export interface ShardId {
+  readonly source: string;
+  readonly incarnation: number;
+  readonly shard: number;
+}
+
+/** How far a shard has consumed the tx stream. */
+export interface ShardCursor {
+  /** Sequence of the last message that was consumed completely; 0 before the first. */
+  readonly seq: number;
+  /** Position of the last operation applied. */
+  readonly position: Position;
+  /**
+   * While a transaction is applied half-way: the sequence of the message with its begin. A new owner reads again from
+   * there, to rebuild what it has to remember of the transaction (which entry is the last of a shape); entries that a
+   * log already has are skipped. 0 between transactions.
+   */
+  readonly openTxSeq: number;
+}
+
+/** The condition of every write: what the caller believed when it computed the write. */
+export interface ShardState {
+  /** Grows with every change of owner. */
+  readonly epoch: number;
+  /** Random token of the acquiring session: an epoch number can become current again after a failover (R 13.3.1a). */
+  readonly owner: string;
+  /** Version of the set of shapes: a counter and a random token, changed whenever a shape comes, goes or changes state. */
+  readonly ver: string;
+  readonly cursor: ShardCursor;
+}
+
+export interface ShardMeta extends ShardState {
+  /** Position of the last transaction applied completely. Nothing past it may be served. */
+  readonly visible: Position;
+  /** Everything that commits at or below it is visible (`global_last_seen_lsn`, R 14.4). */
+  readonly watermark: Lsn;
+}
+
+/** What came of a conditional write. Each stale field has its own remedy, so it is a value and not an error. */
+export type WriteOutcome = 'ok' | 'epoch' | 'ver' | 'cursor';
+
+/** One operation of one shape, serialised. */
+export interface LogEntry {
+  readonly handle: string;
+  readonly position: Position;
+  /** For the filter of shapes whose snapshot is not known yet. */
+  readonly xid: bigint;
+  /** JSON bytes of the message. */
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * A step of a shard: the entries of any number of consecutive transactions, or of a fragment of a large one. Entries are
+ * in commit order per handle.
+ */
+export interface AppendBatch {
+  readonly entries: readonly LogEntry[];
+  /** Transactions of which a first part is applied by this step, for the safety ring (R 10.6.7), also when they touch no shape. */
+  readonly transactions: readonly { readonly lsn: Lsn; readonly xid: bigint }[];
+  readonly to: ShardCursor;
+  /** Set when the step ends on a transaction boundary: everything up to it becomes visible together. */
+  readonly visible?: Position;
+  /** From a progress record or the last commit. Never moves back. */
+  readonly watermark?: Lsn;
+  /** From a progress record: ring entries of older transactions are dropped. */
+  readonly xmin?: bigint;
+}
+
+export type ShapeState = 'creating' | 'snapshotting' | 'promoting' | 'live' | 'dead';
+
+/** Visibility of the snapshot a shape starts from. 64-bit ids. */
+export interface SnapshotVisibility {
+  readonly xmin: bigint;
+  readonly xmax: bigint;
+  readonly xip: readonly bigint[];
+  readonly insertLsn: Lsn;
+}
+
+/** A shape as a router needs it. */
+export interface ShapeRecord {
+  readonly handle: string;
+  readonly digest: string;
+  readonly definition: ShapeDefinition;
+  readonly fingerprint: Fingerprint;
+  readonly state: ShapeState;
+  /** Largest commit LSN the shard had started to apply when the shape was registered; only later ones are routed to it (R 10.6.2). */
+  readonly regLsn: Lsn;
+  /** JSON bytes at which a chunk closes, fixed at creation (R 11.5.2). */
+  readonly chunkBytes: number;
+  /** Known once the snapshot is fixed. */
+  readonly snapshot?: SnapshotVisibility;
+}
+
+/** What a reader needs, read in one atomic step (R 14.1). */
+export interface ShapeHead {
+  readonly handle: string;
+  readonly state: ShapeState;
+  /** Offset of the last visible entry; `0_inf` when there is none (also while the snapshot runs). */
+  readonly tail: LogOffset;
+  readonly visible: Position;
+  readonly watermark: Lsn;
+  /** Snapshot chunks that can no longer grow. */
+  readonly closedChunks: number;
+  /** The last snapshot chunk is closed; `closedChunks` is their number. */
+  readonly snapshotComplete: boolean;
+  /** The snapshot has begun to deliver: chunk 0 can be read, if only in part. */
+  readonly snapshotStarted: boolean;
+  /** Why a dead shape died, and for a failed creation what to answer. */
+  readonly error?: ShapeFailure;
+}
+
+export interface ShapeFailure {
+  /** A code of `@shapecast/errors`. */
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface CreateRequest {
+  readonly digest: string;
+  readonly definition: ShapeDefinition;
+  readonly fingerprint: Fingerprint;
+  /** JSON bytes at which a chunk closes; kept for the life of the handle (R 11.5.2). */
+  readonly chunkBytes: number;
+}
+
+export interface LogRead {
+  readonly entries: readonly { readonly offset: LogOffset; readonly bytes: Uint8Array }[];
+  /** Offset of the last entry returned, or the requested offset when there is none. */
+  readonly end: LogOffset;
+}
+
+export interface SnapshotRead {
+  /** Pieces of the chunk's JSON: rows separated by commas, without brackets. Pieces do not end inside a row. */
+  readonly parts: readonly Uint8Array[];
+  /** Index to continue from. */
+  readonly nextPart: number;
+  /** No part follows. */
+  readonly closed: boolean;
+}
+
+/** Transactions that a shard applied and that a new snapshot might not show yet. */
+export interface SafetyRing {
+  readonly entries: readonly { readonly lsn: Lsn; readonly xid: bigint }[];
+  /** Entries were dropped by the cap; transactions with a commit LSN at or below it are unknown. */
+  readonly floor: Lsn;
+}
+
+/** The set of shapes of a shard as of one version. */
+export interface ShardShapes {
+  readonly ver: string;
+  readonly shapes: readonly ShapeRecord[];
+}
+
+/** Shapes that changed between two versions; dead ones are listed with state `dead`. */
+export interface ShardDelta {
+  readonly ver: string;
+  readonly changed: readonly ShapeRecord[];
+}
+
+/**
+ * Shape logs, grouped in shards (spec R 12). Writers are routers; every write names the state it was computed from, and
+ * at most one writer makes progress (I8). Readers are API pods. Every call may throw STORE_UNAVAILABLE; a call whose
+ * answer was lost is simply repeated.
+ */
+export interface ShapeStore {
+  // ---- the owner of a shard
+  /** Takes the shard over: the epoch grows and earlier owners can no longer write. Creates the shard when it is new. */
+  acquire(shard: ShardId, owner: string): Promise<ShardMeta>;
+  /** Gives the shard up, if `epoch` and `owner` are still current. */
+  release(shard: ShardId, state: Pick<ShardState, 'epoch' | 'owner'>): Promise<void>;
+  readMeta(shard: ShardId): Promise<ShardMeta | undefined>;
+  loadShapes(shard: ShardId): Promise<ShardShapes>;
+  /** What changed since `ver`; undefined when that version is unknown (too old, or history was taken back): load all. */
+  loadDelta(shard: ShardId, ver: string): Promise<ShardDelta | undefined>;
+  /**
+   * Applies a step. Changes nothing unless the shard is in the state `expected`. Entries that a log already has are
+   * skipped, entries of unknown or dead handles dropped; entries of shapes that are not live go to a hidden pending log.
+   * The implementation splits large batches; a reader sees a transaction as a whole in any case.
+   */
+  append(shard: ShardId, expected: ShardState, batch: AppendBatch): Promise<WriteOutcome>;
+
+  // ---- life of a shape
+  /** The handle for this definition, created in state `creating` when there is none. Atomic: N callers get one handle (R 10.7.1). */
+  getOrCreate(shard: ShardId, request: CreateRequest): Promise<{ readonly handle: string; readonly created: boolean }>;
+  /** The current handle of a definition. */
+  find(shard: ShardId, digest: string): Promise<string | undefined>;
+  /**
+   * Starts a snapshot attempt: state becomes `snapshotting` and `token` its fence; later calls with another token are
+   * refused. False when the shape is gone, or past `snapshotting`, or was readable already (then it must be rotated).
+   */
+  snapshotBegin(shard: ShardId, handle: string, token: string): Promise<boolean>;
+  /** Records the visibility before rows are read. False when the attempt is no longer current (so are the next three). */
+  snapshotKnown(shard: ShardId, handle: string, token: string, visibility: SnapshotVisibility): Promise<boolean>;
+  /**
+   * Appends a piece (rows separated by commas, no leading or trailing comma; at most 1 MiB) to the open snapshot chunk.
+   * `chunk` is the open chunk's number and a check; `close` ends it.
+   */
+  snapshotPart(
+    shard: ShardId,
+    handle: string,
+    token: string,
+    part: { readonly chunk: number; readonly bytes: Uint8Array; readonly close: boolean },
+  ): Promise<boolean>;
+  /** Every chunk is closed: state becomes `promoting`. */
+  snapshotDone(shard: ShardId, handle: string, token: string): Promise<boolean>;
+  /** The attempt failed: the shape is removed, waiters read `failure` from its head (R 10.7.5). */
+  snapshotFailed(shard: ShardId, handle: string, token: string, failure: ShapeFailure): Promise<boolean>;
+  /**
+   * Moves up to `limit` pending entries into the log through the snapshot's filter (R 10.6.4). Returns how many are left;
+   * the call that empties the pending log makes the shape `live`. Undefined when the shape is not `promoting`.
+   */
+  promote(shard: ShardId, handle: string, limit: number): Promise<number | undefined>;
+  /** Ends a handle for ever; the definition is free for a new one. False when it was dead or unknown already. */
+  rotate(shard: ShardId, handle: string, failure: ShapeFailure): Promise<boolean>;
+  /** Ring entries with a commit LSN at or below `upTo`. */
+  readRing(shard: ShardId, upTo: Lsn): Promise<SafetyRing>;
+  /** Deletes data of handles that died longer ago than `graceMs`, a bounded number per call. Returns how many. */
+  sweep(shard: ShardId, graceMs: number): Promise<number>;
+
+  // ---- readers
+  /** Undefined when the handle is unknown or its data is gone. */
+  readHead(shard: ShardId, handle: string): Promise<ShapeHead | undefined>;
+  /** Heads of many handles of one shard in one round trip, in order. */
+  readHeads(shard: ShardId, handles: readonly string[]): Promise<readonly (ShapeHead | undefined)[]>;
+  /**
+   * Entries after `after` up to the end of the closed chunk that holds the first of them, or up to the visible tail when
+   * that chunk is open (R 11.5.4), never past `head.visible`. Throws STORE_UNAVAILABLE when the range is not complete
+   * (R 14.1). For a dead shape whose data is gone: no entries.
+   */
+  readLog(shard: ShardId, head: ShapeHead, after: LogOffset): Promise<LogRead>;
+  /** Parts of snapshot chunk `chunk` from `fromPart` on, about `maxBytes` at most. Undefined when the chunk has not begun. */
+  readSnapshot(
+    shard: ShardId,
+    handle: string,
+    chunk: number,
+    fromPart: number,
+    maxBytes: number,
+  ): Promise<SnapshotRead | undefined>;
+
+  /** False while the connection is down. */
+  connected(): boolean;
+  close(): Promise<void>;
+}
+
+/** Visible in the snapshot, and therefore not to be repeated by the log (R 10.6.4). */
+export function isVisible(snapshot: Pick<SnapshotVisibility, 'xmin' | 'xmax' | 'xip'>, xid: bigint): boolean {
+  return xid < snapshot.xmin || (xid < snapshot.xmax && !snapshot.xip.includes(xid));
+}

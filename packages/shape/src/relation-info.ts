@@ -1,0 +1,38 @@
+/** One column as the catalog describes it; enough to validate, to type clauses and to build `electric-schema`. */
+export interface ColumnInfo {
+  readonly name: string;
+  /** `pg_attribute.attnum`: order of columns in the catalog. */
+  readonly attnum: number;
+  readonly typeOid: number;
+  /** `pg_type.typname` of the column's type; for an array that of its element. */
+  readonly typeName: string;
+  /** Schema of that type: `pg_catalog` for built-in ones. */
+  readonly typeSchema: string;
+  /** `pg_type.typtype` (of the element, for arrays): b base, e enum, d domain, c composite, r range, m multirange. */
+  readonly typeKind: string;
+  /** Declared array dimensions; 0 when not an array. */
+  readonly dims: number;
+  readonly typeMod: number;
+  readonly notNull: boolean;
+  /** `pg_attribute.attgenerated`. */
+  readonly generated: 'none' | 'stored' | 'virtual';
+  /** 0-based place in the primary key. */
+  readonly pkIndex?: number;
+}
+
+/** A table as the catalog describes it now. Columns in attnum order, dropped ones left out. */
+export interface RelationInfo {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** `pg_class.relkind`: r ordinary, p partitioned. Others are not syncable. */
+  readonly kind: 'r' | 'p';
+  readonly columns: readonly ColumnInfo[];
+}
+
+/** Names of the key columns: the primary key in key order, or all columns in catalog order when there is none (KY-1). */
+export function keyColumnNames(relation: RelationInfo): string[] {
+  const keyed = relation.columns.filter((column) => column.pkIndex !== undefined);
+  if (keyed.length === 0) return relation.columns.map((column) => column.name);
+  return keyed.sort((a, b) => (a.pkIndex as number) - (b.pkIndex as number)).map((column) => column.name);
+}
