@@ -1,0 +1,93 @@
+import { ERRORS, isShapecastError, type ErrorCode } from '@shapecast/errors';
+import type { LogOffset } from '@shapecast/log';
+import { invalidRequestBody, type FieldErrors } from '@shapecast/protocol';
+import type { ShapeFailure, ShardId } from '@shapecast/shape-store';
+import type { LogAnswer } from './live/log-answer.ts';
+import type { RequestedShape } from './shapes/definitions.ts';
+
+/** One handle of one shape, and where it is stored. */
+export interface ShapeTarget {
+  readonly shape: RequestedShape;
+  readonly shard: ShardId;
+  readonly handle: string;
+}
+
+/** What a request to read a shape comes to. The HTTP layer writes it; nothing here knows of sockets. */
+export type Answer =
+  | Failure
+  /** 409: the named handle, or none when no successor is known (HD-6, HD-7). */
+  | { readonly kind: 'refetch'; readonly handle?: string }
+  | {
+      readonly kind: 'log';
+      readonly target: ShapeTarget;
+      readonly answer: LogAnswer;
+      readonly etag: string;
+      /** `electric-has-data` (RH-5). */
+      readonly hasData: boolean;
+    }
+  | {
+      readonly kind: 'snapshot';
+      readonly target: ShapeTarget;
+      readonly end: LogOffset;
+      readonly etag: string;
+      /** JSON of the chunk without brackets, in pieces that are separated by commas. Throws when the rest is lost. */
+      readonly pieces: AsyncIterable<Uint8Array> | readonly Uint8Array[];
+    }
+  | {
+      readonly kind: 'not-modified';
+      readonly target: ShapeTarget;
+      readonly end: LogOffset;
+      readonly upToDate: boolean;
+      readonly etag: string;
+    }
+  /** An event stream that starts at `offset`. */
+  | { readonly kind: 'events'; readonly target: ShapeTarget; readonly offset: LogOffset; readonly upToDate: boolean };
+
+export interface Failure {
+  readonly kind: 'failure';
+  readonly status: number;
+  readonly body: string;
+  /** Seconds. */
+  readonly retryAfter?: number;
+  /** `electric-internal-known-error`. */
+  readonly known?: boolean;
+}
+
+export function invalid(errors: FieldErrors): Failure {
+  return { kind: 'failure', status: 400, body: invalidRequestBody(errors) };
+}
+
+export function unavailable(message: string, retryAfter: number, known = false): Failure {
+  return { kind: 'failure', status: 503, body: JSON.stringify({ message }), retryAfter, known };
+}
+
+export const INTERNAL_ERROR: Failure = {
+  kind: 'failure',
+  status: 500,
+  body: JSON.stringify({ error: 'Internal server error' }),
+};
+
+/** The catalog cannot be asked (spec H 21.2). */
+export function catalogFailure(cause: unknown): Failure {
+  if (isShapecastError(cause, 'SOURCE_MISCONFIGURED')) return unavailable(cause.message, 10, true);
+  return unavailable('Cannot connect to the database to verify the shape. Please try again later.', 1);
+}
+
+/** Why a shape died before it could be read (spec H 21.2, ER-5). */
+export function creationFailure(failure: ShapeFailure | undefined): Answer {
+  const spec = failure === undefined ? undefined : ERRORS[failure.code as ErrorCode];
+  if (failure === undefined || spec?.status === 409) return { kind: 'refetch' };
+  if (spec?.status === 503) return unavailable(failure.message, 10, true);
+  return {
+    kind: 'failure',
+    status: 500,
+    body: JSON.stringify({ message: `Unexpected error while creating snapshot: ${failure.message}` }),
+  };
+}
+
+/** An error that reached the top: what may be told, and nothing internal (ER-1). */
+export function failureOf(error: unknown): Failure {
+  if (!isShapecastError(error)) return INTERNAL_ERROR;
+  if (error.code === 'STORE_UNAVAILABLE') return unavailable('Timeout waiting for shape data to be loaded', 5);
+  return error.status === 503 ? unavailable(error.message, 5) : INTERNAL_ERROR;
+}

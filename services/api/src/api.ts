@@ -1,0 +1,251 @@
+import type { Messaging } from '@shapecast/messaging';
+import type { Clock, Component, HealthReport, Logger } from '@shapecast/service-kit';
+import type { ShapeStore } from '@shapecast/shape-store';
+import { ApiServer } from './http/api-server.ts';
+import { otherRoutes, type HealthStatus } from './http/other-routes.ts';
+import { ShapeRoute, type ShapeService } from './http/shape-route.ts';
+import { HeadWatcher } from './live/head-watcher.ts';
+import { LiveHub } from './live/live-hub.ts';
+import { Permits, type PermitLimits } from './permits.ts';
+import { Secrets } from './secrets.ts';
+import { Definitions } from './shapes/definitions.ts';
+import { RelationCatalog } from './shapes/relation-catalog.ts';
+import { ShapeDeleter } from './shapes/shape-deleter.ts';
+import { ShapeReader } from './shapes/shape-reader.ts';
+import { ShapeResolver } from './shapes/shape-resolver.ts';
+import { SnapshotReader } from './shapes/snapshot-reader.ts';
+import { SourceState } from './source-state.ts';
+
+export interface ApiDeps {
+  /** A function connects after the API listens already; what it opened is closed with the API. */
+  readonly messaging: Messaging | ((signal: AbortSignal) => Promise<Messaging>);
+  readonly store: ShapeStore;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** All durations in milliseconds. What is left out has the default of the reference. */
+export interface ApiOptions {
+  readonly source: string;
+  readonly host?: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Empty: no authentication. */
+  readonly secrets: readonly string[];
+  readonly longPollTimeoutMs?: number;
+  /** Seconds. */
+  readonly cacheMaxAge?: number;
+  /** Seconds. */
+  readonly cacheStaleAge?: number;
+  readonly chunkBytes?: number;
+  readonly limits?: PermitLimits;
+  readonly allowDelete?: boolean;
+  readonly sendTimeoutMs?: number;
+  readonly keepAliveTimeoutMs?: number;
+  readonly maxRequestsPerConnection?: number;
+  readonly readyTimeoutMs?: number;
+  readonly notifyPollMs?: number;
+  readonly sseKeepAliveMs?: number;
+  readonly sseTimeoutMs?: number;
+  readonly snapshotStartMs?: number;
+  readonly chunkWaitMs?: number;
+  readonly catalogTtlMs?: number;
+  readonly prestopDelayMs?: number;
+  readonly drainMs?: number;
+}
+
+const DEFAULTS = {
+  host: '0.0.0.0',
+  longPollTimeoutMs: 20_000,
+  cacheMaxAge: 60,
+  cacheStaleAge: 300,
+  chunkBytes: 10_485_760,
+  limits: { initial: 300, existing: 10_000 },
+  allowDelete: false,
+  sendTimeoutMs: 30_000,
+  keepAliveTimeoutMs: 75_000,
+  maxRequestsPerConnection: 50,
+  readyTimeoutMs: 5_000,
+  notifyPollMs: 2_000,
+  sseKeepAliveMs: 21_000,
+  sseTimeoutMs: 60_000,
+  snapshotStartMs: 45_000,
+  chunkWaitMs: 60_000,
+  catalogTtlMs: 2_000,
+  prestopDelayMs: 0,
+  drainMs: 30_000,
+};
+
+const CATALOG_TIMEOUT_MS = 5_000;
+const STORE_CHECK_MS = 1_000;
+const PRODUCT = 'Shapecast/0.1.0';
+
+/** The API service: shape logs to HTTP clients. Holds no state that another pod could not rebuild. */
+export interface Api extends Component {
+  report(): HealthReport;
+  /** Where it listens; valid after start. */
+  readonly port: number;
+}
+
+interface Connected extends ShapeService {
+  readonly messaging: Messaging;
+  readonly source: SourceState;
+  readonly watcher: HeadWatcher;
+  readonly catalog: RelationCatalog;
+}
+
+export function createApi(deps: ApiDeps, options: ApiOptions): Api {
+  return new ApiComponent(deps, { ...DEFAULTS, ...options });
+}
+
+class ApiComponent implements Api {
+  readonly name = 'api';
+  readonly #deps: ApiDeps;
+  readonly #options: typeof DEFAULTS & ApiOptions;
+  readonly #permits: Permits;
+  readonly #route: ShapeRoute;
+  readonly #server: ApiServer;
+  readonly #stop = new AbortController();
+  readonly #connectedOnce = Promise.withResolvers<void>();
+  #connected: Connected | undefined;
+  #running: Promise<unknown> | undefined;
+  #draining = false;
+  #stopped: Promise<void> | undefined;
+
+  constructor(deps: ApiDeps, options: typeof DEFAULTS & ApiOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#permits = new Permits(options.limits);
+    const { clock, log } = deps;
+    this.#route = new ShapeRoute(
+      {
+        permits: this.#permits,
+        secrets: new Secrets(options.secrets),
+        service: (signal) => this.#service(signal),
+        clock,
+        log,
+      },
+      { clock, server: PRODUCT, sendTimeoutMs: options.sendTimeoutMs, closing: () => this.#draining },
+      { ...options, maxAge: options.cacheMaxAge, staleAge: options.cacheStaleAge, clock },
+    );
+    const others = otherRoutes({ server: PRODUCT, sourceId: options.source, status: () => this.#status() });
+    const maxConnections = 2 * (options.limits.initial + options.limits.existing);
+    this.#server = new ApiServer({ route: this.#route, others, clock }, { ...options, maxConnections });
+  }
+
+  get port(): number {
+    return this.#server.port;
+  }
+
+  /** Listens at once; connecting goes on behind it, and requests wait for it within their own limits (O 2.2). */
+  async start(_signal: AbortSignal): Promise<void> {
+    await this.#server.listen();
+    this.#deps.log.info({ port: this.port }, 'listening');
+    const connecting = this.#connect().catch((err: unknown) => {
+      if (!this.#stop.signal.aborted) this.#deps.log.error({ err }, 'the API cannot connect');
+    });
+    this.#running = Promise.all([connecting, this.#keepStoreConnected()]);
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#shutDown();
+    return this.#stopped;
+  }
+
+  report(): HealthReport {
+    const connected = this.#connected;
+    const status = this.#status();
+    return {
+      ready: status === 'active' && !this.#draining,
+      status,
+      missing: this.#missing(),
+      incarnation: connected?.source.record?.incarnation,
+      held: connected?.hub.held ?? 0,
+      inProgress: this.#route.inProgress,
+      permits: this.#permits.used,
+    };
+  }
+
+  #status(): HealthStatus {
+    return this.#missing() === undefined ? 'active' : 'starting';
+  }
+
+  #missing(): string | undefined {
+    if (this.#connected === undefined || !this.#connected.messaging.connected()) return 'NATS is not connected';
+    if (!this.#deps.store.connected()) return 'Redis is not connected';
+    return this.#connected.source.missing;
+  }
+
+  #service(signal: () => AbortSignal): ShapeService | Promise<ShapeService | undefined> {
+    return this.#connected ?? this.#waitForService(signal());
+  }
+
+  async #waitForService(signal: AbortSignal): Promise<ShapeService | undefined> {
+    const given = new AbortController();
+    const patience = this.#deps.clock.sleep(this.#options.readyTimeoutMs, AbortSignal.any([signal, given.signal]));
+    await Promise.race([this.#connectedOnce.promise, patience.catch(() => undefined)]);
+    given.abort();
+    return this.#connected;
+  }
+
+  async #connect(): Promise<void> {
+    const { signal } = this.#stop;
+    const open = this.#deps.messaging;
+    const messaging = typeof open === 'function' ? await open(signal) : open;
+    if (signal.aborted) return typeof open === 'function' ? messaging.close() : undefined;
+    this.#connected = this.#assemble(messaging);
+    this.#connectedOnce.resolve();
+    await this.#connected.source.run(signal);
+  }
+
+  /** The store connects when it is used, and health is asked for before anything else is. */
+  async #keepStoreConnected(): Promise<void> {
+    const { store, clock } = this.#deps;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      if (!store.connected()) {
+        await store.readMeta({ source: this.#options.source, incarnation: 0, shard: 0 }).catch(() => undefined);
+      }
+      await clock.sleep(STORE_CHECK_MS, signal).catch(() => undefined);
+    }
+  }
+
+  #assemble(messaging: Messaging): Connected {
+    const { store, clock, log } = this.#deps;
+    const options = this.#options;
+    const { hints, rpc } = messaging;
+    const watcher = new HeadWatcher({ store, hints, clock, log }, { pollMs: options.notifyPollMs });
+    const hub = new LiveHub({ store, watcher, clock, log }, { timeoutMs: options.longPollTimeoutMs });
+    const source = new SourceState(
+      { messaging, clock, log },
+      { source: options.source, onIncarnation: (record) => watcher.incarnationChanged(record.incarnation) },
+    );
+    const catalog = new RelationCatalog(
+      { rpc, clock, log },
+      { source: options.source, ttlMs: options.catalogTtlMs, timeoutMs: CATALOG_TIMEOUT_MS },
+    );
+    const definitions = new Definitions(catalog);
+    const resolver = new ShapeResolver({ store, hints, definitions, source }, options);
+    const snapshots = new SnapshotReader({ store, watcher, clock });
+    const reader = new ShapeReader({ store, source, resolver, snapshots, watcher, hub, clock }, options);
+    const deleter = new ShapeDeleter(
+      { store, hints, source, resolver },
+      { allowed: options.allowDelete, source: options.source, readyTimeoutMs: options.readyTimeoutMs },
+    );
+    return { messaging, source, watcher, catalog, hub, reader, deleter };
+  }
+
+  /** Keeps accepting for a while, answers what is held, finishes transfers, lets go (O 2.3). */
+  async #shutDown(): Promise<void> {
+    this.#draining = true;
+    if (this.#running === undefined) return;
+    if (this.#options.prestopDelayMs > 0) await this.#deps.clock.sleep(this.#options.prestopDelayMs);
+    this.#connected?.hub.drain();
+    await this.#server.close(this.#options.drainMs);
+    this.#stop.abort(new Error('the API is stopping'));
+    await this.#running;
+    this.#connected?.watcher.stop();
+    this.#connected?.catalog.stop();
+    if (typeof this.#deps.messaging === 'function') await this.#connected?.messaging.close();
+  }
+}

@@ -1,0 +1,42 @@
+import { OTHER_CORS } from '@shapecast/protocol';
+import express, { type Express, type Request, type Response } from 'express';
+import { requestId } from './exchange.ts';
+
+export type HealthStatus = 'active' | 'starting';
+
+export interface OtherRoutesOptions {
+  readonly server: string;
+  readonly sourceId: string;
+  readonly status: () => HealthStatus;
+}
+
+/** Everything but `/v1/shape`: `/`, `/v1/health` and the 404 for the rest (spec H 2 and 5). */
+export function otherRoutes(options: OtherRoutesOptions): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('etag', false);
+  app.set('case sensitive routing', true);
+  app.set('strict routing', true);
+  app.use((req, res, next) => {
+    res.set('electric-server', options.server);
+    res.set('x-request-id', requestId(req));
+    for (let i = 0; i < OTHER_CORS.length; i += 2) res.set(OTHER_CORS[i] as string, OTHER_CORS[i + 1] as string);
+    next();
+  });
+  app.get('/', (_req, res) => {
+    res.set('cache-control', 'no-store').status(200).end();
+  });
+  app.get('/v1/health', (req: Request, res: Response) => {
+    const asked = req.query.source_id;
+    if (asked !== undefined && asked !== options.sourceId) return notFound(req, res);
+    const status = options.status();
+    res.set('cache-control', 'no-cache, no-store, must-revalidate');
+    res.status(status === 'active' ? 200 : 202).json({ status });
+  });
+  app.use(notFound);
+  return app;
+}
+
+function notFound(_req: Request, res: Response): void {
+  res.set('cache-control', 'no-store').status(404).type('text/plain').send('Not found');
+}

@@ -1,0 +1,228 @@
+import { formatOffset, compareOffsets, type LogOffset } from '@shapecast/log';
+import type { Clock, Logger } from '@shapecast/service-kit';
+import type { ShapeHead, ShapeStore, ShardId } from '@shapecast/shape-store';
+import type { HeadWatcher, Watch } from './head-watcher.ts';
+import { logAnswer, noNews, type LogAnswer } from './log-answer.ts';
+
+/** Answers written in one turn of the event loop; the rest yields first (deployment E7). */
+const FAN_OUT = 500;
+/** A last look that has not come back by then is given up. */
+const LAST_LOOK_MS = 5_000;
+const READ_RETRY_MS = 250;
+
+/** Why a held request ends. */
+export type LiveOutcome =
+  /** Entries, or at the timeout none. */
+  | { readonly kind: 'answer'; readonly answer: LogAnswer }
+  /** The handle died, or its log went backwards. */
+  | { readonly kind: 'rotated' }
+  /** The offset lies beyond the tail (OF-8). */
+  | { readonly kind: 'beyond' }
+  /** The shape cannot be read. */
+  | { readonly kind: 'unreadable' };
+
+interface Waiter {
+  readonly group: Group;
+  /** Milliseconds since 1970; for an overdue waiter when to give up. */
+  deadline: number;
+  overdue: boolean;
+  readonly settle: (outcome: LiveOutcome) => void;
+}
+
+/** All requests held at one offset of one handle: one look, one read and one body serve them all. */
+interface Group {
+  readonly key: string;
+  readonly shard: ShardId;
+  readonly handle: string;
+  readonly digest: string;
+  readonly offset: LogOffset;
+  readonly waiters: Set<Waiter>;
+  /** The tail was seen at the offset. */
+  parked: boolean;
+  reading: boolean;
+  watch: Watch;
+}
+
+interface HubDeps {
+  readonly store: ShapeStore;
+  readonly watcher: HeadWatcher;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/**
+ * Holds live requests until there is news (spec H 11). A held request costs one small object: there is no timer, no
+ * subscription and no read per request, and the deadlines of all are checked in one pass over those that are due.
+ */
+export class LiveHub {
+  readonly #deps: HubDeps;
+  readonly #timeoutMs: number;
+  readonly #groups = new Map<string, Group>();
+  /** Waiters in order of arrival, which with one timeout for all is the order of their deadlines. */
+  readonly #waiting = new Set<Waiter>();
+  readonly #overdue = new Set<Waiter>();
+  #draining = false;
+
+  constructor(deps: HubDeps, options: { readonly timeoutMs: number }) {
+    this.#deps = deps;
+    this.#timeoutMs = options.timeoutMs;
+    deps.watcher.onTick((now) => this.#expire(now));
+  }
+
+  /** What comes is answered at once, because the process is about to stop. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Requests held at the moment. */
+  get held(): number {
+    return this.#waiting.size + this.#overdue.size;
+  }
+
+  /**
+   * Whether requests for `digest` wait here at that place of `handle`, with the shape known to be alive: then the handle
+   * need not be looked up again, since its end would wake them.
+   */
+  isParked(handle: string, digest: string, offset: LogOffset): boolean {
+    const group = this.#groups.get(groupKey(handle, offset));
+    return group !== undefined && group.parked && group.digest === digest;
+  }
+
+  /**
+   * Holds a request. `onGone` takes a function to call when the client leaves; the promise then never settles. `head`, if
+   * the caller has one, is used when it shows news already.
+   */
+  wait(
+    target: { readonly shard: ShardId; readonly handle: string; readonly digest: string; readonly offset: LogOffset },
+    onGone: (release: () => void) => void,
+    head?: ShapeHead,
+  ): Promise<LiveOutcome> {
+    const group = this.#groups.get(groupKey(target.handle, target.offset)) ?? this.#open(target);
+    return new Promise((resolve) => {
+      const waiter: Waiter = {
+        group,
+        deadline: this.#deps.clock.now() + this.#timeoutMs,
+        overdue: false,
+        settle: resolve,
+      };
+      group.waiters.add(waiter);
+      this.#waiting.add(waiter);
+      onGone(() => this.#release(waiter));
+      if (head !== undefined && compareOffsets(head.tail, target.offset) > 0) this.#look(group, head);
+      else if (this.#draining) this.#lastLook(waiter, this.#deps.clock.now());
+    });
+  }
+
+  /** Answers what is held, and from now on holds nothing: the process is about to stop (LV-9). */
+  drain(): void {
+    this.#draining = true;
+    const now = this.#deps.clock.now();
+    for (const waiter of [...this.#waiting]) this.#lastLook(waiter, now);
+  }
+
+  #open(target: Pick<Group, 'shard' | 'handle' | 'digest' | 'offset'>): Group {
+    const key = groupKey(target.handle, target.offset);
+    const group: Group = {
+      key,
+      shard: target.shard,
+      handle: target.handle,
+      digest: target.digest,
+      offset: target.offset,
+      waiters: new Set(),
+      parked: false,
+      reading: false,
+      watch: this.#deps.watcher.watch(target.shard, target.handle, (head) => this.#look(group, head)),
+    };
+    this.#groups.set(key, group);
+    return group;
+  }
+
+  #look(group: Group, head: ShapeHead | undefined): void {
+    if (group.reading) return;
+    if (head === undefined || head.state === 'dead') return this.#settleAll(group, { kind: 'rotated' });
+    const order = compareOffsets(head.tail, group.offset);
+    if (order > 0) return void this.#read(group, head);
+    if (order < 0) return this.#settleAll(group, { kind: group.parked ? 'rotated' : 'beyond' });
+    group.parked = true;
+    if (this.#overdue.size === 0) return;
+    const due = [...group.waiters].filter((waiter) => waiter.overdue);
+    if (due.length > 0) this.#settle(group, due, { kind: 'answer', answer: noNews(head) });
+  }
+
+  async #read(group: Group, head: ShapeHead): Promise<void> {
+    group.reading = true;
+    try {
+      const read = await this.#deps.store.readLog(group.shard, head, group.offset);
+      if (read.entries.length > 0) {
+        this.#settleAll(group, { kind: 'answer', answer: logAnswer(head, group.offset, read, true) });
+        return;
+      }
+      // The tail moved and yet there is nothing: the shape is being taken down. The next look will tell.
+      group.watch.recheck();
+    } catch (err) {
+      this.#deps.log.warn({ err, handle: group.handle }, 'log cannot be read');
+      if (group.parked) this.#deps.clock.after(READ_RETRY_MS, () => group.watch.recheck());
+      else this.#settleAll(group, { kind: 'unreadable' });
+    } finally {
+      group.reading = false;
+    }
+  }
+
+  #settleAll(group: Group, outcome: LiveOutcome): void {
+    this.#settle(group, [...group.waiters], outcome);
+  }
+
+  #settle(group: Group, waiters: readonly Waiter[], outcome: LiveOutcome): void {
+    // Taken out first: whoever comes from now on makes a new group.
+    for (const waiter of waiters) this.#forget(waiter);
+    if (group.waiters.size === 0) this.#close(group);
+    void fanOut(waiters, outcome);
+  }
+
+  #expire(now: number): void {
+    for (const waiter of this.#waiting) {
+      if (waiter.deadline > now) break;
+      this.#lastLook(waiter, now);
+    }
+    for (const waiter of this.#overdue) {
+      if (waiter.deadline > now) break;
+      this.#settle(waiter.group, [waiter], { kind: 'unreadable' });
+    }
+  }
+
+  /** The time is up: what the log shows now is the answer (spec R 14.3). */
+  #lastLook(waiter: Waiter, now: number): void {
+    this.#waiting.delete(waiter);
+    waiter.overdue = true;
+    waiter.deadline = now + LAST_LOOK_MS;
+    this.#overdue.add(waiter);
+    waiter.group.watch.recheck();
+  }
+
+  #release(waiter: Waiter): void {
+    this.#forget(waiter);
+    if (waiter.group.waiters.size === 0) this.#close(waiter.group);
+  }
+
+  #forget(waiter: Waiter): void {
+    this.#waiting.delete(waiter);
+    this.#overdue.delete(waiter);
+    waiter.group.waiters.delete(waiter);
+  }
+
+  #close(group: Group): void {
+    if (this.#groups.get(group.key) === group) this.#groups.delete(group.key);
+    group.watch.close();
+  }
+}
+
+function groupKey(handle: string, offset: LogOffset): string {
+  return `${handle}:${formatOffset(offset)}`;
+}
+
+async function fanOut(waiters: readonly Waiter[], outcome: LiveOutcome): Promise<void> {
+  for (let i = 0; i < waiters.length; i += 1) {
+    if (i > 0 && i % FAN_OUT === 0) await new Promise((resolve) => setImmediate(resolve));
+    waiters[i]?.settle(outcome);
+  }
+}

@@ -1,0 +1,106 @@
+import { isShapecastError } from '@shapecast/errors';
+import {
+  definitionKey,
+  requestedTable,
+  resolveDefinition,
+  schemaHeader,
+  type Checked,
+  type DefinitionParams,
+  type FieldErrors,
+  type ResolvedDefinition,
+  type TableName,
+} from '@shapecast/protocol';
+import { definitionDigest, type RelationInfo } from '@shapecast/shape';
+import type { RelationCatalog } from './relation-catalog.ts';
+
+const MAX_DEFINITIONS = 10_000;
+/** A table looked up this recently counts as looked up for this request: bursts of new shapes ask once. */
+const VERIFIED_AGE_MS = 250;
+
+/** The shape a request means. Shared between requests; never changed. */
+export interface RequestedShape extends ResolvedDefinition {
+  readonly digest: string;
+  /** Value of `electric-schema`. */
+  readonly schema: string;
+}
+
+/**
+ * How current the table has to be: `known` takes what this pod remembers (live requests repeat every few seconds, and a
+ * table that changed rotates the shape anyway), `current` has the catalog's ttl, `verified` is asked for now.
+ */
+export type Freshness = 'known' | 'current' | 'verified';
+
+export type DefinitionOutcome =
+  | { readonly kind: 'shape'; readonly shape: RequestedShape }
+  | { readonly kind: 'refused'; readonly errors: FieldErrors }
+  /** The catalog cannot be asked, and this pod does not remember the table. */
+  | { readonly kind: 'unavailable'; readonly cause: unknown };
+
+interface Remembered {
+  readonly relation: RelationInfo;
+  readonly result: Checked<RequestedShape>;
+}
+
+/** Turns definition parameters into shapes, and remembers them: every long poll sends its definition again. */
+export class Definitions {
+  readonly #catalog: RelationCatalog;
+  readonly #remembered = new Map<string, Remembered>();
+
+  constructor(catalog: RelationCatalog) {
+    this.#catalog = catalog;
+  }
+
+  async resolve(params: DefinitionParams, freshness: Freshness): Promise<DefinitionOutcome> {
+    const table = requestedTable(params);
+    if (!table.ok) return { kind: 'refused', errors: table.errors };
+    const known = this.#catalog.known(table.value);
+    try {
+      if (freshness === 'known' && known !== undefined) {
+        const result = this.#shape(params, table.value, known);
+        if (result.ok) return { kind: 'shape', shape: result.value };
+      }
+      let relation = await this.#catalog.lookup(table.value, freshness === 'verified' ? VERIFIED_AGE_MS : undefined);
+      let result = this.#shape(params, table.value, relation);
+      if (!result.ok && relation !== undefined) {
+        // Perhaps the table changed within the ttl: a refusal is final for clients, so look again before giving one.
+        relation = await this.#catalog.lookup(table.value, -1);
+        result = this.#shape(params, table.value, relation);
+      }
+      return result.ok ? { kind: 'shape', shape: result.value } : { kind: 'refused', errors: result.errors };
+    } catch (cause) {
+      if (!isShapecastError(cause)) throw cause;
+      // Shapes that exist stay readable while the source is away (O 1.3.1); new ones need a verified table.
+      const result =
+        known === undefined || freshness === 'verified' ? undefined : this.#shape(params, table.value, known);
+      return result?.ok === true ? { kind: 'shape', shape: result.value } : { kind: 'unavailable', cause };
+    }
+  }
+
+  #shape(params: DefinitionParams, table: TableName, relation: RelationInfo | undefined): Checked<RequestedShape> {
+    if (relation === undefined) return this.#build(params, table, relation);
+    const key = definitionKey(params);
+    const remembered = this.#remembered.get(key);
+    if (remembered?.relation === relation) return remembered.result;
+    const result = this.#build(params, table, relation);
+    this.#remembered.delete(key);
+    if (this.#remembered.size >= MAX_DEFINITIONS) {
+      this.#remembered.delete(this.#remembered.keys().next().value as string);
+    }
+    this.#remembered.set(key, { relation, result });
+    return result;
+  }
+
+  #build(params: DefinitionParams, table: TableName, relation: RelationInfo | undefined): Checked<RequestedShape> {
+    const resolved = resolveDefinition(params, table, relation);
+    if (!resolved.ok || relation === undefined) return resolved as Checked<RequestedShape>;
+    const { definition } = resolved.value;
+    return {
+      ok: true,
+      value: {
+        ...resolved.value,
+        digest: definitionDigest(definition),
+        schema: schemaHeader(relation, definition.columns),
+      },
+    };
+  }
+}

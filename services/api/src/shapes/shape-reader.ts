@@ -1,0 +1,231 @@
+import { BEFORE_ALL, SNAPSHOT_END, ZERO_LSN, compareOffsets, snapshotChunkEnd, type LogOffset } from '@shapecast/log';
+import { entityTag, matchesTag, type ShapeRequest } from '@shapecast/protocol';
+import type { Clock } from '@shapecast/service-kit';
+import type { ShapeHead, ShapeStore } from '@shapecast/shape-store';
+import { creationFailure, invalid, unavailable, type Answer, type ShapeTarget } from '../answers.ts';
+import type { HeadWatcher } from '../live/head-watcher.ts';
+import { logAnswer, noNews } from '../live/log-answer.ts';
+import type { LiveHub } from '../live/live-hub.ts';
+import type { SourceState } from '../source-state.ts';
+import type { Cancellable, ShapeResolver } from './shape-resolver.ts';
+import type { SnapshotReader } from './snapshot-reader.ts';
+
+interface ShapeReaderDeps {
+  readonly store: ShapeStore;
+  readonly source: SourceState;
+  readonly resolver: ShapeResolver;
+  readonly snapshots: SnapshotReader;
+  readonly watcher: HeadWatcher;
+  readonly hub: LiveHub;
+  readonly clock: Clock;
+}
+
+interface ShapeReaderOptions {
+  readonly longPollTimeoutMs: number;
+  readonly readyTimeoutMs: number;
+  /** For the snapshot of a new shape to deliver. */
+  readonly snapshotStartMs: number;
+  /** For the next chunk of a running snapshot. */
+  readonly chunkWaitMs: number;
+}
+
+/** The request's side of a read. */
+export interface ReadContext extends Cancellable {
+  readonly ifNoneMatch: string | undefined;
+  /** Takes what to call when the client leaves. */
+  readonly onGone: (release: () => void) => void;
+  /** The request turned out to be about this handle, and the answer can begin (AD-5). */
+  readonly onHandle: (handle: string) => void;
+}
+
+/** Reads shapes: from a typed request to the answer (spec H 2.1, steps 5 to 10). */
+export class ShapeReader {
+  readonly #deps: ShapeReaderDeps;
+  readonly #options: ShapeReaderOptions;
+
+  constructor(deps: ShapeReaderDeps, options: ShapeReaderOptions) {
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  async read(request: ShapeRequest, context: ReadContext): Promise<Answer> {
+    const { source, resolver, hub } = this.#deps;
+    if (request.subset) return invalid({ subset: ['Subset snapshots are not supported by this version'] });
+    if (source.record === undefined) {
+      await source.waitFor(() => source.record !== undefined, this.#options.readyTimeoutMs, context.signal);
+    }
+    if (request.handle === undefined || request.offset === 'now') return this.#fromTheTop(request, context);
+
+    const placed = await resolver.place(request.definition, request.live ? 'known' : 'current');
+    if ('answer' in placed) return placed.answer;
+    const { handle, offset } = request;
+    if (request.live && !request.sse && hub.isParked(handle, placed.shape.digest, offset)) {
+      context.onHandle(handle);
+      return this.#held({ ...placed, handle }, request, offset, context);
+    }
+    const resolution = await resolver.existing(placed, request.definition, handle, context);
+    if (resolution.kind === 'answer') return resolution.answer;
+    const { target, head } = resolution;
+    if (head === undefined) return resolver.successor(target);
+    context.onHandle(handle);
+    return this.#from(target, head, request, offset, context);
+  }
+
+  /** `offset=-1` and `offset=now`: the current handle, made if need be, once its snapshot delivers. */
+  async #fromTheTop(request: ShapeRequest, context: ReadContext): Promise<Answer> {
+    const resolution = await this.#deps.resolver.current(request.definition, context);
+    if (resolution.kind === 'answer') return resolution.answer;
+    const { target } = resolution;
+    let head: ShapeHead | 'gone' | undefined = resolution.head;
+    if (head?.snapshotStarted !== true) {
+      head = await this.#deps.snapshots.started(
+        target.shard,
+        target.handle,
+        this.#options.snapshotStartMs,
+        context.signal,
+      );
+      if (head === undefined) {
+        return unavailable('Snapshot query took too long to start reading from the database', 10, true);
+      }
+      if (head === 'gone') return this.#deps.resolver.successor(target);
+      if (head.state === 'dead') {
+        const failure = creationFailure(head.error);
+        return failure.kind === 'refetch' ? this.#deps.resolver.successor(target) : failure;
+      }
+    }
+    context.onHandle(target.handle);
+    if (request.offset !== 'now') return this.#chunk(target, 0, BEFORE_ALL, context);
+    const answer = noNews(head);
+    const etag = entityTag(target.handle, 'now', answer.end, this.#unique());
+    return { kind: 'log', target, answer, etag, hasData: false };
+  }
+
+  /** A concrete offset of a shape that exists (CH-2). */
+  async #from(
+    target: ShapeTarget,
+    head: ShapeHead,
+    request: ShapeRequest,
+    offset: LogOffset,
+    context: ReadContext,
+  ): Promise<Answer> {
+    if (offset.tx === ZERO_LSN && offset.op !== Infinity) {
+      const next = offset.op + 1;
+      if (next < head.closedChunks) return this.#chunk(target, next, offset, context);
+      if (!head.snapshotComplete) return this.#chunkToCome(target, next, offset, context);
+      return this.#log(target, head, request, SNAPSHOT_END, context);
+    }
+    return this.#log(target, head, request, offset, context);
+  }
+
+  async #chunk(target: ShapeTarget, chunk: number, requested: LogOffset, context: ReadContext): Promise<Answer> {
+    const end = snapshotChunkEnd(chunk);
+    const etag = entityTag(target.handle, requested, end);
+    if (matchesTag(context.ifNoneMatch, etag)) return { kind: 'not-modified', target, end, upToDate: false, etag };
+    const id = { shard: target.shard, handle: target.handle, chunk };
+    const pieces = await this.#deps.snapshots.open(id, context.signal);
+    if (pieces === undefined) return this.#deps.resolver.successor(target);
+    return { kind: 'snapshot', target, end, etag, pieces };
+  }
+
+  /** A chunk of a snapshot that is still being written (CH-8). */
+  async #chunkToCome(target: ShapeTarget, chunk: number, requested: LogOffset, context: ReadContext): Promise<Answer> {
+    const id = { shard: target.shard, handle: target.handle, chunk };
+    const state = await this.#deps.snapshots.chunkBegun(id, this.#options.chunkWaitMs, context.signal);
+    switch (state) {
+      case 'begun':
+        return this.#chunk(target, chunk, requested, context);
+      case 'none': {
+        const end = snapshotChunkEnd(chunk);
+        return { kind: 'snapshot', target, end, etag: entityTag(target.handle, requested, end), pieces: [] };
+      }
+      case 'gone':
+        return this.#deps.resolver.successor(target);
+      case undefined:
+        return unavailable('Timeout waiting for shape data to be loaded', 5);
+    }
+  }
+
+  /** Entries after `after`; `request.offset` is what the client wrote, and the same place. */
+  async #log(
+    target: ShapeTarget,
+    head: ShapeHead,
+    request: ShapeRequest,
+    after: LogOffset,
+    context: ReadContext,
+  ): Promise<Answer> {
+    if (compareOffsets(after, head.tail) > 0) return this.#beyond(target, request, after, context);
+    if (request.sse) {
+      return { kind: 'events', target, offset: after, upToDate: compareOffsets(after, head.tail) === 0 };
+    }
+    if (request.live) return this.#held(target, request, after, context, head);
+
+    const settled = head.state === 'live' ? head : await this.#promoted(target, context);
+    if (settled === 'gone') return this.#deps.resolver.successor(target);
+    const current = settled ?? head;
+    const answer = logAnswer(current, after, await this.#deps.store.readLog(target.shard, current, after), false);
+    const etag = entityTag(target.handle, request.offset, answer.end);
+    if (matchesTag(context.ifNoneMatch, etag)) {
+      return { kind: 'not-modified', target, end: answer.end, upToDate: answer.upToDate, etag };
+    }
+    return { kind: 'log', target, answer, etag, hasData: true };
+  }
+
+  /** Between the end of a snapshot and live the log catches up; that takes moments, so a reader of the log waits for it. */
+  async #promoted(target: ShapeTarget, context: ReadContext): Promise<ShapeHead | 'gone' | undefined> {
+    const accept = (head: ShapeHead | undefined): ShapeHead | 'gone' | undefined => {
+      if (head === undefined || head.state === 'dead') return 'gone';
+      return head.state === 'live' ? head : undefined;
+    };
+    const wait = { timeoutMs: this.#options.readyTimeoutMs, signal: context.signal, pollMs: 100 };
+    return this.#deps.watcher.waitFor(target.shard, target.handle, accept, wait);
+  }
+
+  async #held(
+    target: ShapeTarget,
+    request: ShapeRequest,
+    after: LogOffset,
+    context: ReadContext,
+    head?: ShapeHead,
+  ): Promise<Answer> {
+    const place = { shard: target.shard, handle: target.handle, digest: target.shape.digest, offset: after };
+    const outcome = await this.#deps.hub.wait(place, context.onGone, head);
+    switch (outcome.kind) {
+      case 'answer': {
+        const { answer } = outcome;
+        if (!answer.entries) {
+          const etag = entityTag(target.handle, request.offset, answer.end, this.#unique());
+          return { kind: 'log', target, answer, etag, hasData: false };
+        }
+        const etag = entityTag(target.handle, request.offset, answer.end);
+        if (matchesTag(context.ifNoneMatch, etag)) {
+          return { kind: 'not-modified', target, end: answer.end, upToDate: answer.upToDate, etag };
+        }
+        return { kind: 'log', target, answer, etag, hasData: true };
+      }
+      case 'rotated':
+        return this.#deps.resolver.successor(target);
+      case 'beyond':
+        return this.#beyond(target, request, after, context);
+      case 'unreadable':
+        return unavailable('Timeout waiting for shape data to be loaded', 10);
+    }
+  }
+
+  /** An offset that another instance may have given out already: wait for this view to catch up (OF-8, R 14.6). */
+  async #beyond(target: ShapeTarget, request: ShapeRequest, after: LogOffset, context: ReadContext): Promise<Answer> {
+    const accept = (head: ShapeHead | undefined): ShapeHead | 'gone' | undefined => {
+      if (head === undefined || head.state === 'dead') return 'gone';
+      return compareOffsets(after, head.tail) <= 0 ? head : undefined;
+    };
+    const wait = { timeoutMs: this.#options.longPollTimeoutMs / 2, signal: context.signal };
+    const head = await this.#deps.watcher.waitFor(target.shard, target.handle, accept, wait);
+    if (head === 'gone') return this.#deps.resolver.successor(target);
+    if (head === undefined) return invalid({ offset: ['out of bounds for this shape'] });
+    return this.#log(target, head, request, after, context);
+  }
+
+  /** The fourth part of a tag that never repeats (CA-3). */
+  #unique(): string {
+    return `${this.#deps.clock.now().toString(36)}${Math.floor(this.#deps.clock.random() * 2 ** 48).toString(36)}`;
+  }
+}

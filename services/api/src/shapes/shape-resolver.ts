@@ -1,0 +1,142 @@
+import { encodeShardHint, shardHintSubject, type Hints, type SourceRecord } from '@shapecast/messaging';
+import type { DefinitionParams } from '@shapecast/protocol';
+import { shardOf } from '@shapecast/shape';
+import type { ShapeHead, ShapeStore, ShardId } from '@shapecast/shape-store';
+import { catalogFailure, invalid, unavailable, type Answer, type ShapeTarget } from '../answers.ts';
+import type { SourceState } from '../source-state.ts';
+import type { Definitions, Freshness, RequestedShape } from './definitions.ts';
+
+const NOT_READY_RETRY_S = 5;
+
+interface ResolverDeps {
+  readonly store: ShapeStore;
+  readonly hints: Hints;
+  readonly definitions: Definitions;
+  readonly source: SourceState;
+}
+
+interface ResolverOptions {
+  readonly source: string;
+  readonly chunkBytes: number;
+  readonly readyTimeoutMs: number;
+}
+
+/** A shape to read, or the answer that ends the request. The head is absent when the shape was just created. */
+export type Resolution =
+  | { readonly kind: 'target'; readonly target: ShapeTarget; readonly head?: ShapeHead }
+  | { readonly kind: 'answer'; readonly answer: Answer };
+
+/** A signal that is only made when something waits with it: most requests never wait. */
+export interface Cancellable {
+  readonly signal: AbortSignal;
+}
+
+type Placed = { readonly shape: RequestedShape; readonly shard: ShardId };
+
+/** Finds or creates the handle that a request is about (spec H 8.1). */
+export class ShapeResolver {
+  readonly #deps: ResolverDeps;
+  readonly #options: ResolverOptions;
+
+  constructor(deps: ResolverDeps, options: ResolverOptions) {
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  /** A request at the beginning of a log, or at `now`: the current handle, whatever the request named. */
+  async current(params: DefinitionParams, waiting: Cancellable): Promise<Resolution> {
+    const placed = await this.place(params, 'current');
+    if ('answer' in placed) return { kind: 'answer', answer: placed.answer };
+    const handle = await this.#deps.store.find(placed.shard, placed.shape.digest);
+    if (handle !== undefined) {
+      const head = await this.#deps.store.readHead(placed.shard, handle);
+      if (head !== undefined && head.state !== 'dead') return { kind: 'target', target: { ...placed, handle }, head };
+    }
+    return this.#create(params, waiting);
+  }
+
+  /** A request at a concrete offset: its handle must be the current one, else a 409 names that (HD-5). */
+  async existing(placed: Placed, params: DefinitionParams, handle: string, waiting: Cancellable): Promise<Resolution> {
+    const { store } = this.#deps;
+    const [current, head] = await Promise.all([
+      store.find(placed.shard, placed.shape.digest),
+      store.readHead(placed.shard, handle),
+    ]);
+    if (current === handle && head !== undefined && head.state !== 'dead') {
+      return { kind: 'target', target: { ...placed, handle }, head };
+    }
+    if (current !== undefined && current !== handle) return redirect(current, handle);
+    // No such shape as far as this pod remembers the table: it may have changed since.
+    const created = await this.#create(params, waiting);
+    if (created.kind === 'answer') return created;
+    if (created.target.handle !== handle) return redirect(created.target.handle, handle);
+    const again = await store.readHead(created.target.shard, handle);
+    if (again === undefined || again.state === 'dead') return { kind: 'answer', answer: { kind: 'refetch' } };
+    return { ...created, head: again };
+  }
+
+  /** The 409 for a handle that ended while a request was reading it. */
+  async successor(target: ShapeTarget): Promise<Answer> {
+    const record = this.#deps.source.record;
+    if (record === undefined) return { kind: 'refetch' };
+    const shard = this.#shard(record, target.shape.digest);
+    const current = await this.#deps.store.find(shard, target.shape.digest);
+    return current === undefined || current === target.handle
+      ? { kind: 'refetch' }
+      : { kind: 'refetch', handle: current };
+  }
+
+  /** Which shape the parameters mean, and the shard it belongs to. */
+  async place(params: DefinitionParams, freshness: Freshness): Promise<Placed | { readonly answer: Answer }> {
+    const record = this.#deps.source.record;
+    if (record === undefined) return { answer: this.#notReady() };
+    const outcome = await this.#deps.definitions.resolve(params, freshness);
+    switch (outcome.kind) {
+      case 'shape':
+        return { shape: outcome.shape, shard: this.#shard(record, outcome.shape.digest) };
+      case 'refused':
+        return { answer: invalid(outcome.errors) };
+      case 'unavailable':
+        return { answer: catalogFailure(outcome.cause) };
+    }
+  }
+
+  /** The handle for the definition as the table is now; made unless somebody was faster. */
+  async #create(params: DefinitionParams, waiting: Cancellable): Promise<Resolution> {
+    const { store, hints, source } = this.#deps;
+    if (!(await source.waitFor(() => source.active, this.#options.readyTimeoutMs, waiting.signal))) {
+      return { kind: 'answer', answer: this.#notReady() };
+    }
+    const placed = await this.place(params, 'verified');
+    if ('answer' in placed) return { kind: 'answer', answer: placed.answer };
+    const { shape, shard } = placed;
+    const { handle, created } = await store.getOrCreate(shard, {
+      digest: shape.digest,
+      definition: shape.definition,
+      fingerprint: shape.fingerprint,
+      chunkBytes: this.#options.chunkBytes,
+    });
+    // The owner of the shard would notice by itself, only later.
+    if (created) {
+      hints.publish(shardHintSubject(shard.source, shard.incarnation, shard.shard), encodeShardHint([handle]));
+    }
+    return { kind: 'target', target: { ...placed, handle } };
+  }
+
+  #notReady(): Answer {
+    return unavailable(this.#deps.source.missing ?? 'Timeout waiting for stack restart', NOT_READY_RETRY_S);
+  }
+
+  #shard(record: SourceRecord, digest: string): ShardId {
+    return {
+      source: this.#options.source,
+      incarnation: record.incarnation,
+      shard: shardOf(digest, record.shards),
+    };
+  }
+}
+
+/** Never the handle that was asked for: clients would go round in a circle (HD-8). */
+function redirect(current: string, asked: string): Resolution {
+  return { kind: 'answer', answer: current === asked ? { kind: 'refetch' } : { kind: 'refetch', handle: current } };
+}
