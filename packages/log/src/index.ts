@@ -27,4 +27,16 @@ export {
   type UnusableChange,
   type UpdateChange,
 } from './change.ts';
-export type { DataRecord, LeaderRecord, ProgressRecord, RecordChain, SliceRecord, TxRecord } from './record.ts';
+export {
+  chainAfter,
+  lastPosition,
+  type DataRecord,
+  type LeaderRecord,
+  type ProgressRecord,
+  type RecordChain,
+  type RecordHeader,
+  type SliceRecord,
+  type TxRecord,
+} from './record.ts';
+export { RecordDecoder, decodeRecord, encodeRecord } from './codec.ts';
+export { SliceAssembler, sliceRecord } from './slices.ts';

@@ -10,7 +10,8 @@ export interface RecordChain {
   readonly progressLsn: Lsn;
 }
 
-interface RecordBase {
+/** What every record carries. */
+export interface RecordHeader {
   readonly incarnation: number;
   /** Replicator epoch: grows at every change of leader. */
   readonly epoch: number;
@@ -18,7 +19,7 @@ interface RecordBase {
 }
 
 /** Starts an epoch and fences the epochs before it (spec R 9.3.3). */
-export interface LeaderRecord extends RecordBase {
+export interface LeaderRecord extends RecordHeader {
   readonly kind: 'leader';
   readonly holder: string;
 }
@@ -27,13 +28,13 @@ export interface LeaderRecord extends RecordBase {
  * Consecutive transactions, or one fragment of a large one. The parts are in commit order; only the last may be without
  * `commit`, only the first without `begin`.
  */
-export interface DataRecord extends RecordBase {
+export interface DataRecord extends RecordHeader {
   readonly kind: 'data';
   readonly parts: readonly TransactionPart[];
 }
 
 /** Everything that commits below `lsn` is in the stream; lets silent sources move on (spec R 9.4). */
-export interface ProgressRecord extends RecordBase {
+export interface ProgressRecord extends RecordHeader {
   readonly kind: 'progress';
   readonly lsn: Lsn;
   /** Oldest running transaction, sampled before `lsn`; prunes the safety ring (spec R 10.6.7). */
@@ -41,14 +42,34 @@ export interface ProgressRecord extends RecordBase {
 }
 
 /** One slice of a data record that is larger than a message (spec R 9.5.2). Applied once all are there and the digest matches. */
-export interface SliceRecord extends RecordBase {
+export interface SliceRecord extends RecordHeader {
   readonly kind: 'slice';
   /** 0-based. */
   readonly index: number;
   readonly count: number;
   /** Hex SHA-256 over the encoded data record. */
   readonly digest: string;
+  /** Base64 of a stretch of the encoded data record. */
   readonly text: string;
 }
 
 export type TxRecord = LeaderRecord | DataRecord | ProgressRecord | SliceRecord;
+
+/** What the record after `record` has to carry as `prev` (spec R 9.2, 9.6.2). Slices count once they are put together. */
+export function chainAfter(record: Exclude<TxRecord, SliceRecord>): RecordChain {
+  switch (record.kind) {
+    case 'leader':
+      return record.prev;
+    case 'progress':
+      return { position: record.prev.position, progressLsn: record.lsn };
+    case 'data':
+      return { position: lastPosition(record), progressLsn: record.prev.progressLsn };
+  }
+}
+
+/** Position of the last operation in a data record. */
+export function lastPosition(record: DataRecord): Position {
+  const part = record.parts.at(-1);
+  const change = part?.changes.at(-1);
+  return part && change ? { lsn: part.lsn, op: change.op } : record.prev.position;
+}

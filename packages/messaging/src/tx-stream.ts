@@ -36,7 +36,10 @@ export interface TxStream {
   info(): Promise<TxStreamInfo>;
   /**
    * Stores `payload` only if the stream's last sequence is `expectedLastSeq`. Calls may be pipelined: they reach the
-   * server in call order. When one conflicts, later ones conflict as well.
+   * server in call order. When one conflicts, later ones conflict as well, with one exception: on a NATS cluster, where a
+   * message of another writer took the place of one in flight, those in flight behind it may be stored after that message.
+   * They carry the older epoch: readers ignore records whose epoch is lower than one they have read, and a writer that
+   * finds such a record last in the stream goes on behind it.
    */
   publish(
     payload: Uint8Array,

@@ -1,0 +1,165 @@
+import { JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
+import { Kvm, type KV, type KvEntry } from '@nats-io/kv';
+import type { Registries, Registry, RegistryEntry } from '../registry.ts';
+import type { NatsLink } from './link.ts';
+import { RegistryWatch } from './registry-watch.ts';
+
+const WRONG_LAST_SEQUENCE = [10071, 10164];
+const GETS_AT_ONCE = 64;
+const NANOS = 1_000_000;
+
+export interface RegistrySettings {
+  readonly replicas: number;
+}
+
+/** Registries as KV buckets: history of one, expiry by the age limit of the bucket, which every server version has. */
+export class NatsRegistries implements Registries {
+  readonly #link: NatsLink;
+  readonly #settings: RegistrySettings;
+  readonly #stopping: AbortSignal;
+
+  constructor(link: NatsLink, settings: RegistrySettings, stopping: AbortSignal) {
+    this.#link = link;
+    this.#settings = settings;
+    this.#stopping = stopping;
+  }
+
+  async open<T>(bucket: string, options: { readonly ttlMs?: number } = {}): Promise<Registry<T>> {
+    const what = `open the registry ${bucket}`;
+    const { ttlMs } = options;
+    const kv = await this.#link.api(what, () =>
+      // Reads go to the bucket's leader: a direct read may come from a replica that is behind.
+      new Kvm(this.#link.nc).create(bucket, {
+        history: 1,
+        replicas: this.#settings.replicas,
+        allow_direct: false,
+        ...(ttlMs === undefined ? {} : { ttl: ttlMs }),
+      }),
+    );
+    await this.#followTtl(what, bucket, ttlMs);
+    return new NatsRegistry<T>(this.#link, kv, bucket, this.#stopping);
+  }
+
+  /** A bucket made by another version of this program keeps its expiry until told otherwise. */
+  async #followTtl(what: string, bucket: string, ttlMs: number | undefined): Promise<void> {
+    const max_age = (ttlMs ?? 0) * NANOS;
+    const info = await this.#link.api(what, (jsm) => jsm.streams.info(streamOf(bucket)));
+    if (info.config.max_age === max_age) return;
+    await this.#link.api(what, (jsm) =>
+      jsm.streams.update(streamOf(bucket), {
+        max_age,
+        ...(max_age > 0 ? { duplicate_window: Math.min(max_age, info.config.duplicate_window) } : {}),
+      }),
+    );
+  }
+}
+
+class NatsRegistry<T> implements Registry<T> {
+  readonly #link: NatsLink;
+  readonly #kv: KV;
+  readonly #bucket: string;
+  readonly #stopping: AbortSignal;
+
+  constructor(link: NatsLink, kv: KV, bucket: string, stopping: AbortSignal) {
+    this.#link = link;
+    this.#kv = kv;
+    this.#bucket = bucket;
+    this.#stopping = stopping;
+  }
+
+  async get(key: string): Promise<RegistryEntry<T> | undefined> {
+    return this.#decode(await this.#call('read', () => this.#kv.get(key)));
+  }
+
+  create(key: string, value: T): Promise<number | undefined> {
+    return this.#conditional(() => this.#kv.create(key, JSON.stringify(value)));
+  }
+
+  update(key: string, value: T, revision: number): Promise<number | undefined> {
+    return this.#conditional(() => this.#kv.update(key, JSON.stringify(value), revision));
+  }
+
+  put(key: string, value: T): Promise<number> {
+    return this.#call('write', () => this.#kv.put(key, JSON.stringify(value)));
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#call('write', () => this.#kv.delete(key));
+  }
+
+  /**
+   * The names of the subjects, then all entries at once. A consumer would deliver them in one go, but making one is a decision
+   * of the NATS cluster's meta leader, and this is called every second by every router.
+   */
+  async list(prefix: string): Promise<readonly RegistryEntry<T>[]> {
+    const root = `$KV.${this.#bucket}.`;
+    const info = await this.#call('list', (jsm) =>
+      jsm.streams.info(streamOf(this.#bucket), { subjects_filter: root + filterOf(prefix) }),
+    );
+    const keys = Object.keys(info.state.subjects ?? {})
+      .map((subject) => subject.slice(root.length))
+      .filter((key) => key.startsWith(prefix))
+      .sort();
+    const entries: RegistryEntry<T>[] = [];
+    for (let i = 0; i < keys.length; i += GETS_AT_ONCE) {
+      const some = await Promise.all(keys.slice(i, i + GETS_AT_ONCE).map((key) => this.get(key)));
+      entries.push(...some.filter((entry) => entry !== undefined));
+    }
+    return entries;
+  }
+
+  async watch(
+    prefix: string,
+    onChange: (key: string, entry: RegistryEntry<T> | undefined) => void,
+  ): Promise<() => void> {
+    const parts = {
+      link: this.#link,
+      list: () => this.list(prefix),
+      state: () => this.#state(),
+      changes: () => this.#kv.watch({ key: filterOf(prefix), include: 'updates' }),
+      decode: (entry: KvEntry) => this.#decode(entry),
+    };
+    const watch = new RegistryWatch<T>(parts, { bucket: this.#bucket, prefix, onChange });
+    await watch.start();
+    this.#stopping.addEventListener('abort', () => watch.stop(), { once: true });
+    return () => watch.stop();
+  }
+
+  /** Differs whenever an entry was written, deleted or has expired. */
+  async #state(): Promise<string> {
+    const { state } = await this.#call('list', (jsm) => jsm.streams.info(streamOf(this.#bucket)));
+    return `${state.first_seq}/${state.last_seq}/${state.messages}`;
+  }
+
+  async #conditional(write: () => Promise<number>): Promise<number | undefined> {
+    try {
+      return await this.#link.api(`write the registry ${this.#bucket}`, write, WRONG_LAST_SEQUENCE);
+    } catch (error) {
+      if (error instanceof JetStreamApiError) return undefined;
+      throw error;
+    }
+  }
+
+  #call<R>(verb: string, call: (jsm: JetStreamManager) => Promise<R>): Promise<R> {
+    return this.#link.api(`${verb} the registry ${this.#bucket}`, call);
+  }
+
+  #decode(entry: KvEntry | null): RegistryEntry<T> | undefined {
+    if (!entry || entry.operation !== 'PUT') return undefined;
+    try {
+      return { key: entry.key, value: entry.json<T>(), revision: entry.revision };
+    } catch (err) {
+      this.#link.log.warn({ err, bucket: this.#bucket, key: entry.key }, 'a registry entry is not JSON, ignoring it');
+      return undefined;
+    }
+  }
+}
+
+function streamOf(bucket: string): string {
+  return `KV_${bucket}`;
+}
+
+/** The narrowest subject filter that covers a prefix: NATS matches whole words only. */
+function filterOf(prefix: string): string {
+  return `${prefix.slice(0, prefix.lastIndexOf('.') + 1)}>`;
+}

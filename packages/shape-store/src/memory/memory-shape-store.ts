@@ -1,0 +1,200 @@
+import type { LogOffset, Lsn } from '@shapecast/log';
+import type { Clock } from '@shapecast/service-kit';
+import { DEFAULT_LIMITS, type ShapeStoreLimits } from '../limits.ts';
+import { definitionText, handlePrefix } from '../identity.ts';
+import type {
+  AppendBatch,
+  CreateRequest,
+  LogRead,
+  SafetyRing,
+  ShapeFailure,
+  ShapeHead,
+  ShapeStore,
+  ShardDelta,
+  ShardId,
+  ShardMeta,
+  ShardShapes,
+  ShardState,
+  SnapshotRead,
+  SnapshotVisibility,
+  WriteOutcome,
+} from '../shape-store.ts';
+import { MemoryShape } from './memory-shape.ts';
+import { MemoryShard } from './memory-shard.ts';
+
+/**
+ * Shape logs in the memory of one process, for the embedded mode and for tests. Everything is lost with the process, so its
+ * clients start over with new handles. Keeps every log in full, like its sibling; how much that may be is for whoever
+ * admits shapes, and the process's memory is the only bound.
+ */
+export function openMemoryShapeStore(clock: Clock, limits: Partial<ShapeStoreLimits> = {}): ShapeStore {
+  return new MemoryShapeStore(clock, { ...DEFAULT_LIMITS, ...limits });
+}
+
+class MemoryShapeStore implements ShapeStore {
+  readonly #clock: Clock;
+  readonly #limits: ShapeStoreLimits;
+  readonly #shards = new Map<string, MemoryShard>();
+
+  constructor(clock: Clock, limits: ShapeStoreLimits) {
+    this.#clock = clock;
+    this.#limits = limits;
+  }
+
+  async acquire(shard: ShardId, owner: string): Promise<ShardMeta> {
+    return this.#open(shard).acquire(owner);
+  }
+
+  async release(shard: ShardId, state: Pick<ShardState, 'epoch' | 'owner'>): Promise<void> {
+    this.#find(shard)?.release(state);
+  }
+
+  async readMeta(shard: ShardId): Promise<ShardMeta | undefined> {
+    return this.#find(shard)?.meta();
+  }
+
+  async loadShapes(shard: ShardId): Promise<ShardShapes> {
+    const found = this.#find(shard);
+    if (!found) return { ver: '', shapes: [] };
+    const alive = [...found.shapes.values()].filter(({ state }) => state !== 'dead');
+    return { ver: found.meta().ver, shapes: alive.map((shape) => shape.record()) };
+  }
+
+  async loadDelta(shard: ShardId, ver: string): Promise<ShardDelta | undefined> {
+    return this.#find(shard)?.delta(ver);
+  }
+
+  async append(shard: ShardId, expected: ShardState, batch: AppendBatch): Promise<WriteOutcome> {
+    return this.#find(shard)?.append(expected, batch, this.#clock.now()) ?? 'epoch';
+  }
+
+  async getOrCreate(shard: ShardId, request: CreateRequest) {
+    const target = this.#open(shard);
+    const text = definitionText(request.definition);
+    const others = target.digests.get(request.digest) ?? [];
+    for (const handle of others) {
+      const shape = target.shapes.get(handle);
+      if (shape && definitionText(shape.record().definition) === text) return { handle, created: false };
+    }
+    target.issued = Math.max(this.#clock.now() * 1_000, target.issued + 1);
+    const handle = `${handlePrefix(request.digest)}-${target.issued}`;
+    target.shapes.set(handle, new MemoryShape(handle, request, target.meta().cursor.position.lsn));
+    target.digests.set(request.digest, [...others, handle]);
+    target.bump(handle);
+    return { handle, created: true };
+  }
+
+  async find(shard: ShardId, digest: string): Promise<string | undefined> {
+    return this.#find(shard)?.digests.get(digest)?.[0];
+  }
+
+  async snapshotBegin(shard: ShardId, handle: string, token: string): Promise<boolean> {
+    const begun = this.#shape(shard, handle)?.begin(token);
+    if (begun === 'begun') this.#find(shard)?.bump(handle);
+    return begun !== undefined;
+  }
+
+  async snapshotKnown(shard: ShardId, handle: string, token: string, visibility: SnapshotVisibility): Promise<boolean> {
+    return this.#shape(shard, handle)?.known(token, visibility) ?? false;
+  }
+
+  async snapshotPart(
+    shard: ShardId,
+    handle: string,
+    token: string,
+    part: { readonly chunk: number; readonly bytes: Uint8Array; readonly close: boolean },
+  ): Promise<boolean> {
+    return this.#shape(shard, handle)?.part(token, part) ?? false;
+  }
+
+  async snapshotDone(shard: ShardId, handle: string, token: string): Promise<boolean> {
+    const done = this.#shape(shard, handle)?.done(token);
+    if (done === 'done') this.#find(shard)?.bump(handle);
+    return done !== undefined;
+  }
+
+  async snapshotFailed(shard: ShardId, handle: string, token: string, failure: ShapeFailure): Promise<boolean> {
+    const failing = this.#shape(shard, handle)?.failing(token, failure);
+    if (failing === 'now') await this.rotate(shard, handle, failure);
+    return failing !== undefined;
+  }
+
+  async promote(shard: ShardId, handle: string, limit: number): Promise<number | undefined> {
+    const left = this.#shape(shard, handle)?.promote(limit);
+    if (left === 0) this.#find(shard)?.bump(handle);
+    return left;
+  }
+
+  async rotate(shard: ShardId, handle: string, failure: ShapeFailure): Promise<boolean> {
+    const shape = this.#shape(shard, handle);
+    if (!shape || shape.state === 'dead') return false;
+    this.#find(shard)?.bury(handle, shape, failure, this.#clock.now());
+    return true;
+  }
+
+  async readRing(shard: ShardId, upTo: Lsn): Promise<SafetyRing> {
+    return this.#find(shard)?.ring(upTo) ?? { entries: [], floor: 0n as Lsn };
+  }
+
+  async sweep(shard: ShardId, graceMs: number): Promise<number> {
+    const found = this.#find(shard);
+    if (!found) return 0;
+    const before = this.#clock.now() - graceMs;
+    const due: string[] = [];
+    for (const [handle, diedAt] of found.dead) {
+      if (diedAt > before || due.length === this.#limits.sweepMaxHandles) break;
+      due.push(handle);
+    }
+    for (const handle of due) {
+      found.dead.delete(handle);
+      found.shapes.delete(handle);
+    }
+    return due.length;
+  }
+
+  async readHead(shard: ShardId, handle: string): Promise<ShapeHead | undefined> {
+    const meta = this.#find(shard)?.meta();
+    return meta && this.#shape(shard, handle)?.head(meta.visible, meta.watermark);
+  }
+
+  async readHeads(shard: ShardId, handles: readonly string[]): Promise<readonly (ShapeHead | undefined)[]> {
+    const meta = this.#find(shard)?.meta();
+    return handles.map((handle) => meta && this.#shape(shard, handle)?.head(meta.visible, meta.watermark));
+  }
+
+  async readLog(shard: ShardId, head: ShapeHead, after: LogOffset): Promise<LogRead> {
+    // While the shape was not live its head shows no entries, whatever the log holds by now.
+    const shape = head.tail.tx > 0n ? this.#shape(shard, head.handle) : undefined;
+    return shape?.log.read(after, head.visible) ?? { entries: [], end: after };
+  }
+
+  async readSnapshot(shard: ShardId, handle: string, chunk: number, fromPart: number, maxBytes: number) {
+    return this.#shape(shard, handle)?.readSnapshot(chunk, fromPart, maxBytes) satisfies SnapshotRead | undefined;
+  }
+
+  connected(): boolean {
+    return true;
+  }
+
+  async close(): Promise<void> {
+    this.#shards.clear();
+  }
+
+  #find(shard: ShardId): MemoryShard | undefined {
+    return this.#shards.get(shardKey(shard));
+  }
+
+  #open(shard: ShardId): MemoryShard {
+    let found = this.#find(shard);
+    if (!found) this.#shards.set(shardKey(shard), (found = new MemoryShard(this.#limits)));
+    return found;
+  }
+
+  #shape(shard: ShardId, handle: string): MemoryShape | undefined {
+    return this.#find(shard)?.shapes.get(handle);
+  }
+}
+
+function shardKey({ source, incarnation, shard }: ShardId): string {
+  return `${incarnation}.${shard}.${source}`;
+}

@@ -1,0 +1,192 @@
+import { comparePositions, POSITION_ZERO, SNAPSHOT_END, type Lsn, type Position } from '@shapecast/log';
+import type { ShapeStoreLimits } from '../limits.ts';
+import {
+  isVisible,
+  type CreateRequest,
+  type LogEntry,
+  type ShapeFailure,
+  type ShapeHead,
+  type ShapeRecord,
+  type ShapeState,
+  type SnapshotRead,
+  type SnapshotVisibility,
+} from '../shape-store.ts';
+import { MemoryLog } from './memory-log.ts';
+
+/** One shape of the memory store: its record, snapshot and log. Knows nothing of its shard, which keeps versions. */
+export class MemoryShape {
+  readonly #handle: string;
+  readonly #request: CreateRequest;
+  readonly #regLsn: Lsn;
+  #state: ShapeState = 'creating';
+  #token: string | undefined;
+  #visibility: SnapshotVisibility | undefined;
+  #failure: ShapeFailure | undefined;
+  /** Pieces by chunk; the last one is open unless the snapshot is complete. */
+  readonly #chunks: Uint8Array[][] = [];
+  #closedChunks = 0;
+  #started = false;
+  #complete = false;
+  /** Position of the last entry taken in, also of one that the filter dropped. */
+  #stored: Position = POSITION_ZERO;
+  #pending: LogEntry[] = [];
+  #pendingBytes = 0;
+  readonly #log: MemoryLog;
+
+  constructor(handle: string, request: CreateRequest, regLsn: Lsn) {
+    this.#handle = handle;
+    this.#request = request;
+    this.#regLsn = regLsn;
+    this.#log = new MemoryLog(request.chunkBytes);
+  }
+
+  get state(): ShapeState {
+    return this.#state;
+  }
+
+  get digest(): string {
+    return this.#request.digest;
+  }
+
+  record(): ShapeRecord {
+    const { digest, definition, fingerprint, chunkBytes } = this.#request;
+    return {
+      handle: this.#handle,
+      digest,
+      definition,
+      fingerprint,
+      state: this.#state,
+      regLsn: this.#regLsn,
+      chunkBytes,
+      ...(this.#visibility ? { snapshot: this.#visibility } : {}),
+    };
+  }
+
+  head(visible: Position, watermark: Lsn): ShapeHead {
+    const readable = this.#state === 'live' || this.#state === 'dead';
+    return {
+      handle: this.#handle,
+      state: this.#state,
+      tail: readable ? this.#log.tailAt(visible) : SNAPSHOT_END,
+      visible,
+      watermark,
+      closedChunks: this.#closedChunks,
+      snapshotComplete: this.#complete,
+      snapshotStarted: this.#started,
+      ...(this.#failure ? { error: this.#failure } : {}),
+    };
+  }
+
+  get log(): MemoryLog {
+    return this.#log;
+  }
+
+  /** Takes entries in. False when the pending log is full: the shape cannot go on. */
+  append(entry: LogEntry, limits: ShapeStoreLimits): boolean {
+    if (this.#state === 'dead' || comparePositions(entry.position, this.#stored) <= 0) return true;
+    if (this.#state === 'live') {
+      if (!this.#isShown(entry)) this.#log.append(entry.position, entry.bytes);
+    } else {
+      this.#pendingBytes += entry.bytes.length;
+      if (this.#pending.length >= limits.pendingMaxEntries || this.#pendingBytes > limits.pendingMaxBytes) return false;
+      this.#pending.push(entry);
+    }
+    this.#stored = entry.position;
+    return true;
+  }
+
+  begin(token: string): 'begun' | 'again' | undefined {
+    if (this.#started) return undefined;
+    if (this.#state === 'snapshotting') {
+      if (this.#token !== token) this.#visibility = undefined;
+      this.#token = token;
+      return 'again';
+    }
+    if (this.#state !== 'creating') return undefined;
+    this.#state = 'snapshotting';
+    this.#token = token;
+    return 'begun';
+  }
+
+  known(token: string, visibility: SnapshotVisibility): boolean {
+    if (!this.#isCurrent(token)) return false;
+    this.#visibility = visibility;
+    return true;
+  }
+
+  part(token: string, part: { readonly chunk: number; readonly bytes: Uint8Array; readonly close: boolean }): boolean {
+    if (!this.#isCurrent(token) || part.chunk !== this.#closedChunks) return false;
+    if (part.bytes.length === 0 && !part.close) return true;
+    const open = (this.#chunks[part.chunk] ??= []);
+    if (part.bytes.length > 0) open.push(part.bytes);
+    if (part.close) this.#closedChunks += 1;
+    this.#started = true;
+    return true;
+  }
+
+  done(token: string): 'done' | 'again' | undefined {
+    if (this.#state === 'promoting' && this.#token === token) return 'again';
+    if (!this.#isCurrent(token)) return undefined;
+    const open = this.#chunks.length > this.#closedChunks;
+    if (this.#visibility === undefined || open || this.#closedChunks === 0) {
+      throw new Error('a snapshot was ended with an open chunk, without any chunk, or without its visibility');
+    }
+    this.#state = 'promoting';
+    this.#complete = true;
+    return 'done';
+  }
+
+  /** Whether a failure of this attempt ends the shape: 'now', or 'before' for a repeated call. */
+  failing(token: string, failure: ShapeFailure): 'now' | 'before' | undefined {
+    if (this.#token !== token) return undefined;
+    if (this.#state === 'dead') {
+      const { code, message } = this.#failure as ShapeFailure;
+      return code === failure.code && message === failure.message ? 'before' : undefined;
+    }
+    return this.#state === 'snapshotting' || this.#state === 'promoting' ? 'now' : undefined;
+  }
+
+  promote(limit: number): number | undefined {
+    if (this.#state !== 'promoting') return undefined;
+    for (const entry of this.#pending.splice(0, limit)) {
+      this.#pendingBytes -= entry.bytes.length;
+      if (!this.#isShown(entry)) this.#log.append(entry.position, entry.bytes);
+    }
+    if (this.#pending.length === 0) this.#state = 'live';
+    return this.#pending.length;
+  }
+
+  die(failure: ShapeFailure, visible: Position): void {
+    // A transaction that was applied half-way must not show when the shard moves on without the shape.
+    if (this.#state === 'live') this.#log.cutAfter(visible);
+    else this.#log.cutAfter(POSITION_ZERO);
+    this.#state = 'dead';
+    this.#failure = failure;
+    this.#pending = [];
+  }
+
+  readSnapshot(chunk: number, fromPart: number, maxBytes: number): SnapshotRead | undefined {
+    const pieces = this.#chunks[chunk];
+    if (!pieces) return undefined;
+    const parts: Uint8Array[] = [];
+    let bytes = 0;
+    for (let i = fromPart; i < pieces.length; i += 1) {
+      const piece = pieces[i] as Uint8Array;
+      if (bytes > 0 && bytes + piece.length > maxBytes) break;
+      bytes += piece.length;
+      parts.push(piece);
+    }
+    const nextPart = fromPart + parts.length;
+    return { parts, nextPart, closed: chunk < this.#closedChunks && nextPart >= pieces.length };
+  }
+
+  #isCurrent(token: string): boolean {
+    return this.#state === 'snapshotting' && this.#token === token;
+  }
+
+  /** The snapshot shows the entry's transaction, so the log must not repeat it (spec R 10.6.4). */
+  #isShown({ position, xid }: LogEntry): boolean {
+    const snapshot = this.#visibility;
+    return snapshot !== undefined && position.lsn <= snapshot.insertLsn && isVisible(snapshot, xid);
+  }
+}

@@ -1,0 +1,150 @@
+import { SNAPSHOT_END, type LogOffset, type Lsn, type Position } from '@shapecast/log';
+import type { Fingerprint, ShapeDefinition } from '@shapecast/shape';
+import type {
+  ShapeFailure,
+  ShapeRecord,
+  ShapeState,
+  ShardCursor,
+  ShardMeta,
+  SnapshotVisibility,
+} from '../shape-store.ts';
+
+// How our values are written in Redis. Everything 64 bits wide is a zero-padded decimal of 20 digits, so that scripts
+// compare it as text (spec R 12.3.2a).
+
+const WIDTH = 20;
+const MAX_U64 = '18446744073709551615';
+
+export function padded(value: bigint | number): string {
+  return String(value).padStart(WIDTH, '0');
+}
+
+/** A position as a stream id: `<lsn>-<op>`, both padded. */
+export function encodeId(position: Position): string {
+  return `${padded(position.lsn)}-${padded(position.op)}`;
+}
+
+/** Reads a stream id, padded or as Redis writes it. */
+export function decodeId(id: string): Position {
+  const dash = id.indexOf('-');
+  return { lsn: BigInt(id.slice(0, dash)) as Lsn, op: Number(id.slice(dash + 1)) };
+}
+
+export const ZERO_ID = encodeId({ lsn: 0n as Lsn, op: 0 });
+
+/** The stream id at or below which everything is covered by an offset. Snapshot offsets come before the first entry. */
+export function encodeOffset(offset: LogOffset): string {
+  if (offset.tx <= 0n) return ZERO_ID;
+  return `${padded(offset.tx)}-${offset.op === Infinity ? MAX_U64 : padded(offset.op)}`;
+}
+
+/** The tail as readers see it: `0_inf` while there is no entry (spec R 11.1.3). */
+export function decodeTail(id: string): LogOffset {
+  if (id === ZERO_ID) return SNAPSHOT_END;
+  const { lsn, op } = decodeId(id);
+  return { tx: lsn, op };
+}
+
+/** `<seq> <id> <open transaction>`: compared as a whole. */
+export function encodeCursor(cursor: ShardCursor): string {
+  return `${cursor.seq} ${encodeId(cursor.position)} ${cursor.openTxSeq}`;
+}
+
+export function decodeCursor(text: string): ShardCursor {
+  const [seq, id, open] = text.split(' ') as [string, string, string];
+  return { seq: Number(seq), position: decodeId(id), openTxSeq: Number(open) };
+}
+
+/** Fields of the meta hash, in the order in which they are asked for. */
+export const META_FIELDS = ['epoch', 'owner', 'ver', 'cursor', 'vis', 'wm'] as const;
+export type MetaFields = [epoch: string, owner: string, ver: string, cursor: string, vis: string, wm: string];
+
+export function decodeMeta([epoch, owner, ver, cursor, vis, wm]: MetaFields): ShardMeta {
+  return {
+    epoch: Number(epoch),
+    owner,
+    ver,
+    cursor: decodeCursor(cursor),
+    visible: decodeId(vis),
+    watermark: BigInt(wm) as Lsn,
+  };
+}
+
+const STATES: Readonly<Record<string, ShapeState>> = {
+  c: 'creating',
+  s: 'snapshotting',
+  p: 'promoting',
+  l: 'live',
+  d: 'dead',
+};
+
+/** The text of a head; `head.lua` describes the fields. */
+export interface Head {
+  readonly state: ShapeState;
+  readonly closedChunks: number;
+  readonly snapshotStarted: boolean;
+  readonly snapshotComplete: boolean;
+  readonly failure?: ShapeFailure;
+}
+
+export function decodeHead(text: string): Head {
+  // Nine fields without spaces, then the failure, which may have some.
+  const fields = text.split(' ', 9);
+  const failure = text.slice(fields.join(' ').length + 1);
+  const flag = fields[8];
+  return {
+    state: STATES[fields[0] as string] as ShapeState,
+    closedChunks: Number(fields[7]),
+    snapshotStarted: flag !== 'n',
+    snapshotComplete: flag === 'f',
+    ...(failure === '' ? {} : { failure: JSON.parse(failure) as ShapeFailure }),
+  };
+}
+
+/** One line: the record of a shape ends its definition at the first line break. */
+export function encodeFailure({ code, message }: ShapeFailure): string {
+  return JSON.stringify({ code, message });
+}
+
+export function encodeFingerprint(f: Fingerprint): string {
+  return JSON.stringify(f);
+}
+
+/** A snapshot attempt; written by scripts, numbers that may pass 2^53 as padded text. */
+interface Attempt {
+  readonly xmin?: string;
+  readonly xmax?: string;
+  readonly xip?: string;
+  readonly insert?: string;
+}
+
+export function encodeVisibility(v: SnapshotVisibility): string[] {
+  return [padded(v.xmin), padded(v.xmax), v.xip.map(padded).join(','), padded(v.insertLsn)];
+}
+
+/** A record from its three texts: what never changes, the head, and the snapshot attempt if there was one. */
+export function decodeRecord(handle: string, fixed: string, head: string, attempt: string | null): ShapeRecord {
+  const [first, definition, fingerprint] = fixed.split('\n') as [string, string, string];
+  const [regLsn, chunkBytes, digest] = first.split(' ') as [string, string, string];
+  const snapshot = attempt ? decodeVisibility(JSON.parse(attempt) as Attempt) : undefined;
+  return {
+    handle,
+    digest,
+    definition: JSON.parse(definition) as ShapeDefinition,
+    fingerprint: JSON.parse(fingerprint) as Fingerprint,
+    state: STATES[head[0] as string] as ShapeState,
+    regLsn: BigInt(regLsn) as Lsn,
+    chunkBytes: Number(chunkBytes),
+    ...(snapshot ? { snapshot } : {}),
+  };
+}
+
+function decodeVisibility(attempt: Attempt): SnapshotVisibility | undefined {
+  if (attempt.xmin === undefined) return undefined;
+  return {
+    xmin: BigInt(attempt.xmin),
+    xmax: BigInt(attempt.xmax as string),
+    xip: attempt.xip ? attempt.xip.split(',').map(BigInt) : [],
+    insertLsn: BigInt(attempt.insert as string) as Lsn,
+  };
+}

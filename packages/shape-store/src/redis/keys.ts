@@ -1,0 +1,66 @@
+import type { ShardId } from '../shape-store.ts';
+
+/**
+ * The keys of one shard. All carry the same hash tag, so that they live on one node and one script may touch them all
+ * (spec R 12.2). Metadata of shapes sits in hashes of the shard rather than in a key per shape: a script has to name its
+ * keys before it knows which shapes it meets, and an append reads and writes the heads of all its shapes with one command
+ * each. Only bulk data has keys of its own.
+ *
+ * | key         | type   | content                                                                                     |
+ * |-------------|--------|---------------------------------------------------------------------------------------------|
+ * | `m`         | hash   | shard meta: epoch, owner, ver, cursor, part, vis, wm, xmin, floor, issued                      |
+ * | `r`         | list   | safety ring: `<lsn>-<xid>`, commit order                                                     |
+ * | `d`         | hash   | definition digest -> handles, separated by spaces                                            |
+ * | `f`         | hash   | handle -> what never changes: registration, definition, fingerprint (three lines)            |
+ * | `h`         | hash   | handle -> head: state, tail, counters (see `head.lua`)                                       |
+ * | `a`         | hash   | handle -> snapshot attempt as JSON: token, visibility, progress of the promotion             |
+ * | `v`         | list   | newest first: `<ver> <handle>`, what each version changed                                    |
+ * | `c`         | zset   | closed log chunks: `<handle> <id of the last entry>`, all with score 0 (range by text)        |
+ * | `x`         | zset   | dead handles awaiting deletion -> time of death in ms                                        |
+ * | `l:<h>`     | stream | the log, created with its first entry; id = offset. Until the shape is live: the pending log |
+ * | `b:<h>:<n>` | list   | the pieces of snapshot chunk n                                                               |
+ *
+ * LSNs, xids and stream ids are zero-padded decimals of 20 digits (`id` = two of them and a dash), so that scripts
+ * compare them as text: a Lua number is a double (spec R 12.3.2a).
+ */
+export class ShardKeys {
+  readonly #prefix: string;
+
+  constructor(shard: ShardId) {
+    this.#prefix = `shapecast:{${encodeURIComponent(shard.source)}.${shard.incarnation}.${shard.shard}}:`;
+  }
+
+  get meta(): string {
+    return `${this.#prefix}m`;
+  }
+  get ring(): string {
+    return `${this.#prefix}r`;
+  }
+  get digests(): string {
+    return `${this.#prefix}d`;
+  }
+  get definitions(): string {
+    return `${this.#prefix}f`;
+  }
+  get heads(): string {
+    return `${this.#prefix}h`;
+  }
+  get attempts(): string {
+    return `${this.#prefix}a`;
+  }
+  get versions(): string {
+    return `${this.#prefix}v`;
+  }
+  get chunks(): string {
+    return `${this.#prefix}c`;
+  }
+  get dead(): string {
+    return `${this.#prefix}x`;
+  }
+  log(handle: string): string {
+    return `${this.#prefix}l:${handle}`;
+  }
+  snapshot(handle: string, chunk: number): string {
+    return `${this.#prefix}b:${handle}:${chunk}`;
+  }
+}

@@ -1,0 +1,182 @@
+import type { LogOffset, Lsn } from '@shapecast/log';
+import type { Clock, Logger } from '@shapecast/service-kit';
+import { DEFAULT_LIMITS, type ShapeStoreLimits } from '../limits.ts';
+import type {
+  AppendBatch,
+  CreateRequest,
+  ShapeFailure,
+  ShapeHead,
+  ShapeStore,
+  ShardId,
+  ShardMeta,
+  ShardState,
+  SnapshotVisibility,
+  WriteOutcome,
+} from '../shape-store.ts';
+import { decodeMeta, META_FIELDS, type MetaFields } from './codec.ts';
+import { RedisConnection, type RedisConnectionOptions } from './connection.ts';
+import type { StoreContext } from './context.ts';
+import { ShardKeys } from './keys.ts';
+import { loadShapes } from './load-shapes.ts';
+import { readLog } from './read-log.ts';
+import { readRing } from './read-ring.ts';
+import { acquire } from './scripts/acquire.ts';
+import { append } from './scripts/append.ts';
+import { find } from './scripts/find.ts';
+import { getOrCreate } from './scripts/get-or-create.ts';
+import { loadDelta } from './scripts/load-delta.ts';
+import { promote } from './scripts/promote.ts';
+import { readHeads } from './scripts/read-heads.ts';
+import { readSnapshot } from './scripts/read-snapshot.ts';
+import { release } from './scripts/release.ts';
+import { rotate, snapshotFailed } from './scripts/rotate.ts';
+import { snapshotBegin } from './scripts/snapshot-begin.ts';
+import { snapshotDone } from './scripts/snapshot-done.ts';
+import { snapshotKnown } from './scripts/snapshot-known.ts';
+import { snapshotPart } from './scripts/snapshot-part.ts';
+import { sweep } from './sweep.ts';
+
+export interface RedisShapeStoreOptions extends RedisConnectionOptions {
+  readonly limits?: Partial<ShapeStoreLimits>;
+}
+
+/**
+ * Shape logs in Redis or Valkey (spec R 12). Connects with the first call and retries for ever; while the connection is
+ * down calls fail with STORE_UNAVAILABLE after `connectionWaitMs` (1 s).
+ */
+export function openRedisShapeStore(
+  options: RedisShapeStoreOptions,
+  deps: { readonly clock: Clock; readonly log: Logger },
+): ShapeStore {
+  return new RedisShapeStore({
+    redis: new RedisConnection(deps, options),
+    limits: { ...DEFAULT_LIMITS, ...options.limits },
+  });
+}
+
+/** Attempts whose pieces are counted at the same time; the oldest are forgotten, and then written without the count. */
+const MAX_ATTEMPTS = 10_000;
+
+/** Each verb is one script, or a few plain reads; this class only brings them together. */
+class RedisShapeStore implements ShapeStore {
+  readonly #context: StoreContext;
+  /** Pieces written by the snapshot attempts of this process, by token; see `snapshot-part.lua`. */
+  readonly #written = new Map<string, number>();
+
+  constructor(context: StoreContext) {
+    this.#context = context;
+  }
+
+  acquire(shard: ShardId, owner: string): Promise<ShardMeta> {
+    return acquire(this.#context, new ShardKeys(shard), owner);
+  }
+
+  release(shard: ShardId, state: Pick<ShardState, 'epoch' | 'owner'>): Promise<void> {
+    return release(this.#context, new ShardKeys(shard), state);
+  }
+
+  async readMeta(shard: ShardId): Promise<ShardMeta | undefined> {
+    const { meta } = new ShardKeys(shard);
+    const fields = await this.#context.redis.run('read-meta', (client) => client.hmget(meta, ...META_FIELDS));
+    return fields[0] === null ? undefined : decodeMeta(fields as MetaFields);
+  }
+
+  loadShapes(shard: ShardId) {
+    return loadShapes(this.#context, new ShardKeys(shard));
+  }
+
+  loadDelta(shard: ShardId, ver: string) {
+    return loadDelta(this.#context, new ShardKeys(shard), ver);
+  }
+
+  append(shard: ShardId, expected: ShardState, batch: AppendBatch): Promise<WriteOutcome> {
+    return append(this.#context, new ShardKeys(shard), expected, batch);
+  }
+
+  getOrCreate(shard: ShardId, request: CreateRequest) {
+    return getOrCreate(this.#context, new ShardKeys(shard), request);
+  }
+
+  find(shard: ShardId, digest: string): Promise<string | undefined> {
+    return find(this.#context, new ShardKeys(shard), digest);
+  }
+
+  async snapshotBegin(shard: ShardId, handle: string, token: string): Promise<boolean> {
+    const begun = await snapshotBegin(this.#context, new ShardKeys(shard), handle, token);
+    if (begun) this.#written.set(token, 0);
+    for (const oldest of this.#written.keys()) {
+      if (this.#written.size <= MAX_ATTEMPTS) break;
+      this.#written.delete(oldest);
+    }
+    return begun;
+  }
+
+  snapshotKnown(shard: ShardId, handle: string, token: string, visibility: SnapshotVisibility): Promise<boolean> {
+    return snapshotKnown(this.#context, new ShardKeys(shard), handle, token, visibility);
+  }
+
+  async snapshotPart(
+    shard: ShardId,
+    handle: string,
+    token: string,
+    part: { readonly chunk: number; readonly bytes: Uint8Array; readonly close: boolean },
+  ): Promise<boolean> {
+    const before = this.#written.get(token);
+    const written = await snapshotPart(this.#context, new ShardKeys(shard), handle, token, part, before ?? -1);
+    if (written && before !== undefined) this.#written.set(token, before + 1);
+    return written;
+  }
+
+  async snapshotDone(shard: ShardId, handle: string, token: string): Promise<boolean> {
+    const done = await snapshotDone(this.#context, new ShardKeys(shard), handle, token);
+    this.#written.delete(token);
+    return done;
+  }
+
+  async snapshotFailed(shard: ShardId, handle: string, token: string, failure: ShapeFailure): Promise<boolean> {
+    const failed = await snapshotFailed(this.#context, new ShardKeys(shard), handle, token, failure);
+    this.#written.delete(token);
+    return failed;
+  }
+
+  promote(shard: ShardId, handle: string, limit: number): Promise<number | undefined> {
+    return promote(this.#context, new ShardKeys(shard), handle, limit);
+  }
+
+  rotate(shard: ShardId, handle: string, failure: ShapeFailure): Promise<boolean> {
+    return rotate(this.#context, new ShardKeys(shard), handle, failure);
+  }
+
+  readRing(shard: ShardId, upTo: Lsn) {
+    return readRing(this.#context, new ShardKeys(shard), upTo);
+  }
+
+  sweep(shard: ShardId, graceMs: number): Promise<number> {
+    return sweep(this.#context, new ShardKeys(shard), graceMs);
+  }
+
+  async readHead(shard: ShardId, handle: string): Promise<ShapeHead | undefined> {
+    const [head] = await readHeads(this.#context, new ShardKeys(shard), [handle]);
+    return head;
+  }
+
+  readHeads(shard: ShardId, handles: readonly string[]): Promise<readonly (ShapeHead | undefined)[]> {
+    return readHeads(this.#context, new ShardKeys(shard), handles);
+  }
+
+  readLog(shard: ShardId, head: ShapeHead, after: LogOffset) {
+    return readLog(this.#context, new ShardKeys(shard), head, after);
+  }
+
+  readSnapshot(shard: ShardId, handle: string, chunk: number, fromPart: number, maxBytes: number) {
+    return readSnapshot(this.#context, new ShardKeys(shard), handle, chunk, fromPart, maxBytes);
+  }
+
+  connected(): boolean {
+    return this.#context.redis.connected();
+  }
+
+  close(): Promise<void> {
+    return this.#context.redis.close();
+  }
+}

@@ -1,0 +1,30 @@
+--[[
+  Deletes what is left of a dead handle, after its data. Data first and the record last, so that a sweep that was
+  interrupted finds the handle again (spec R 15.8). One step, so that no record is left without its entry among the dead.
+
+  KEYS[1] h  KEYS[2] f  KEYS[3] a  KEYS[4] d  KEYS[5] c  KEYS[6] x
+  ARGV[1] handle
+
+  Returns 1
+]]
+local handle = ARGV[1]
+redis.call('ZREMRANGEBYLEX', KEYS[5], '[' .. handle .. ' ', '[' .. handle .. ' ~')
+local fixed = redis.call('HGET', KEYS[2], handle)
+if fixed then
+  -- Handles that died in an append still stand here.
+  local digest = string.match(fixed, '^%d+ %d+ ([^\n]*)\n')
+  local others = {}
+  for other in string.gmatch(redis.call('HGET', KEYS[4], digest) or '', '%S+') do
+    if other ~= handle then others[#others + 1] = other end
+  end
+  if #others == 0 then
+    redis.call('HDEL', KEYS[4], digest)
+  else
+    redis.call('HSET', KEYS[4], digest, table.concat(others, ' '))
+  end
+end
+redis.call('HDEL', KEYS[1], handle)
+redis.call('HDEL', KEYS[2], handle)
+redis.call('HDEL', KEYS[3], handle)
+redis.call('ZREM', KEYS[6], handle)
+return 1

@@ -1,0 +1,27 @@
+import type { CreateRequest } from '../../shape-store.ts';
+import { definitionText, handlePrefix } from '../../identity.ts';
+import { encodeFingerprint } from '../codec.ts';
+import { randomToken, type StoreContext } from '../context.ts';
+import type { ShardKeys } from '../keys.ts';
+import { defineScript } from '../script.ts';
+
+const run = defineScript<[handle: string, created: 0 | 1]>(new URL('./get-or-create.lua', import.meta.url), {
+  shared: ['head.lua', 'version.lua'],
+});
+
+export async function getOrCreate({ redis, limits }: StoreContext, keys: ShardKeys, request: CreateRequest) {
+  const [handle, created] = await run(
+    redis,
+    [keys.meta, keys.digests, keys.definitions, keys.heads, keys.versions],
+    [
+      request.digest,
+      definitionText(request.definition),
+      encodeFingerprint(request.fingerprint),
+      request.chunkBytes,
+      handlePrefix(request.digest),
+      randomToken(),
+      limits.versionsKept,
+    ],
+  );
+  return { handle, created: created === 1 };
+}

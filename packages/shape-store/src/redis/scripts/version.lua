@@ -1,0 +1,34 @@
+--[[
+  The version of a shard's set of shapes: a counter and the caller's random token (spec R 13.3.1a). The list of versions,
+  newest first, says which handle each one changed; counters have no holes, so a version's place in it is known.
+]]
+local function bump(meta_key, versions_key, ver, token, handle, keep)
+  local counter = tonumber(string.match(ver, '^(%d+):')) + 1
+  local new = string.format('%d:%s', counter, token)
+  redis.call('HSET', meta_key, 'ver', new)
+  redis.call('LPUSH', versions_key, new .. ' ' .. handle)
+  redis.call('LTRIM', versions_key, 0, keep - 1)
+  return new
+end
+
+-- Creates the meta of a shard that nobody has used yet.
+local function init_shard(meta_key, versions_key, token)
+  local zero = '00000000000000000000-00000000000000000000'
+  local ver = '1:' .. token
+  redis.call('HSET', meta_key, 'epoch', '0', 'owner', '', 'ver', ver, 'cursor', '0 ' .. zero .. ' 0', 'vis', zero,
+    'wm', '00000000000000000000', 'floor', '00000000000000000000', 'issued', '0')
+  redis.call('LPUSH', versions_key, ver .. ' -')
+  return ver
+end
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+-- Marks a shape dead. Its record stays for a while, so that readers learn why; `sweep` deletes it.
+local function bury(dead_key, handle, h, failure)
+  h.state = 'd'
+  h.failure = failure
+  redis.call('ZADD', dead_key, string.format('%d', now_ms()), handle)
+end

@@ -1,0 +1,18 @@
+import { describe } from 'vitest';
+import { describeAppend } from './contract/append.contract.ts';
+import { describeBounds } from './contract/bounds.contract.ts';
+import type { OpenStore } from './contract/fixtures.ts';
+import { describeLife } from './contract/life.contract.ts';
+import { describeOwnership } from './contract/ownership.contract.ts';
+import { describeSnapshots } from './contract/snapshot.contract.ts';
+
+/** What every shape store does. */
+export function describeShapeStore(name: string, open: OpenStore): void {
+  describe(`shape store: ${name}`, () => {
+    describeOwnership(open);
+    describeAppend(open);
+    describeLife(open);
+    describeSnapshots(open);
+    describeBounds(open);
+  });
+}
