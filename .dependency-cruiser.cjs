@@ -6,16 +6,16 @@ const only = (name, from, allowed, comment) => ({
   from: { path: `^${from}/` },
   to: { path: '^(packages|services)/', pathNot: `^(${[from, ...allowed].join('|')})/` },
 });
+const tests = '\\.(test|contract|bench)\\.ts$';
 const driver = (name, module, homes, comment) => ({
   name,
   comment,
   severity: 'error',
-  from: { path: '^(packages|services)/', pathNot: `^(${homes.join('|')})/` },
+  from: { path: '^(packages|services)/', pathNot: [`^(${homes.join('|')})/`, tests] },
   to: { path: `node_modules/(${module})/`, dependencyTypesNot: ['type-only'] },
 });
 const pure = ['packages/errors', 'packages/log', 'packages/shape', 'packages/protocol'];
 const edges = ['packages/change-source', 'packages/messaging', 'packages/shape-store'];
-const tests = '\\.(test|contract|bench)\\.ts$';
 
 module.exports = {
   forbidden: [

@@ -33,5 +33,5 @@ function defaultText(type: z.ZodType): string {
   if (!parsed.success) return 'required';
   const value: unknown = parsed.data;
   if (value === undefined || (Array.isArray(value) && value.length === 0)) return '–';
-  return `\`${typeof value === 'object' ? JSON.stringify(value) : String(value as string | number | boolean)}\``;
+  return `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
 }

@@ -1,13 +1,15 @@
 import { apiConfig, apiConfigNames } from '@shapecast/api';
-import { replicatorConfig, replicatorConfigNames } from '@shapecast/replicator';
+import { embeddedConfig, embeddedConfigNames } from '@shapecast/embedded';
+import { replicatorConfig } from '@shapecast/replicator';
 import { routerConfig, routerConfigNames } from '@shapecast/router';
 import { configPage } from './config-page.ts';
 
 /** What `docs/config.md` must say. */
 export function expectedConfigPage(): string {
   return configPage([
-    { title: 'Replicator', schema: replicatorConfig, names: replicatorConfigNames },
+    { title: 'Replicator', ...replicatorConfig },
     { title: 'Router', schema: routerConfig, names: routerConfigNames },
     { title: 'API', schema: apiConfig, names: apiConfigNames },
+    { title: 'Embedded mode (`npm start`)', schema: embeddedConfig, names: embeddedConfigNames },
   ]);
 }

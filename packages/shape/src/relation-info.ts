@@ -1,3 +1,5 @@
+import type { ColumnCollation } from './where/column.ts';
+
 /** One column as the catalog describes it; enough to validate, to type clauses and to build `electric-schema`. */
 export interface ColumnInfo {
   readonly name: string;
@@ -16,6 +18,8 @@ export interface ColumnInfo {
   readonly notNull: boolean;
   /** `pg_attribute.attgenerated`. */
   readonly generated: 'none' | 'stored' | 'virtual';
+  /** Of text columns, with the database's default resolved. Absent: not known, and what depends on it is refused. */
+  readonly collation?: ColumnCollation;
   /** 0-based place in the primary key. */
   readonly pkIndex?: number;
 }

@@ -1,0 +1,331 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Cell } from '@shapecast/log';
+import type { RelationInfo } from '@shapecast/shape';
+import { waitFor } from '@shapecast/testkit';
+import type { ChangeSource, SnapshotInfo, SnapshotRequest } from '../change-source.ts';
+import type { SourceDatabase } from '../source-database.ts';
+import { RecordingHandler, run } from './recording-handler.contract.ts';
+
+export type ItemChange =
+  | { readonly kind: 'insert'; readonly id: string; readonly value: string | null }
+  | { readonly kind: 'update'; readonly id: string; readonly newId?: string; readonly value: string | null }
+  | { readonly kind: 'delete'; readonly id: string }
+  | { readonly kind: 'truncate' };
+
+/** One database with a table `public.items (id text primary key, value text)`, not published yet. */
+export interface ContractWorld {
+  readonly source: ChangeSource;
+  readonly database: SourceDatabase;
+  /** Commits the changes as one transaction. */
+  transaction(changes: readonly ItemChange[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+const never = new AbortController().signal;
+const ignore = () => {};
+
+const insert = (id: string, value: string | null = `value of ${id}`): ItemChange => ({ kind: 'insert', id, value });
+
+export function describeChangeSource(name: string, openWorld: () => Promise<ContractWorld>): void {
+  describe(`change source (${name})`, () => {
+    let world: ContractWorld;
+    let items: RelationInfo;
+
+    beforeEach(async () => {
+      world = await openWorld();
+      const found = await world.database.introspect('public', 'items', never);
+      if (!found) throw new Error('no table public.items');
+      items = found;
+    });
+
+    afterEach(() => world.close());
+
+    const open = () => world.source.open(ignore, never);
+    const publish = () => world.database.publish(items, never);
+
+    test('delivers transactions in commit order, whole, operations numbered by two', async () => {
+      const session = await open();
+      await publish();
+      const handler = new RecordingHandler();
+      const stream = run(session, handler);
+      await world.transaction([insert('1'), insert('2')]);
+      await world.transaction([insert('3')]);
+      await handler.waitForChanges(3);
+      const [first, second] = handler.parts;
+      expect(handler.parts).toHaveLength(2);
+      expect(first?.changes.map((change) => change.op)).toEqual([0, 2]);
+      expect(second?.changes.map((change) => change.op)).toEqual([0]);
+      expect(handler.parts.every((part) => part.begin && part.commit && part.endLsn > part.lsn)).toBe(true);
+      expect(first && second && first.endLsn <= second.lsn && first.xid < second.xid).toBe(true);
+      expect(handler.changes.map((change) => change.kind === 'insert' && change.new[0])).toEqual(['1', '2', '3']);
+      await stream.stop();
+    });
+
+    test('tells old and new row, what changed, and the relation with its key', async () => {
+      const session = await open();
+      await publish();
+      const handler = new RecordingHandler();
+      const stream = run(session, handler);
+      await world.transaction([insert('1', 'a'), insert('2', null)]);
+      await world.transaction([
+        { kind: 'update', id: '1', value: 'b' },
+        { kind: 'update', id: '2', newId: '3', value: null },
+        { kind: 'delete', id: '3' },
+        { kind: 'truncate' },
+      ]);
+      const [, , value, key, deletion, truncation] = await handler.waitForChanges(6);
+      expect(value).toMatchObject({ kind: 'update', old: ['1', 'a'], new: ['1', 'b'], changed: [1], op: 0 });
+      expect(key).toMatchObject({ kind: 'update', old: ['2', null], new: ['3', null], changed: [0], op: 2 });
+      expect(deletion).toMatchObject({ kind: 'delete', old: ['3', null], op: 4 });
+      expect(truncation).toMatchObject({ kind: 'truncate', op: 6 });
+      expect(truncation?.relation).toMatchObject({
+        oid: items.oid,
+        schema: 'public',
+        name: 'items',
+        replicaIdentity: 'f',
+        keyColumns: [0],
+        columns: [{ name: 'id' }, { name: 'value' }],
+      });
+      await stream.stop();
+    });
+
+    test('resends everything that was not confirmed to the next session', async () => {
+      const first = await open();
+      await publish();
+      const seen = new RecordingHandler();
+      const before = run(first, seen);
+      await world.transaction([insert('1')]);
+      await world.transaction([insert('2')]);
+      await seen.waitForChanges(2);
+      await before.stop();
+      const second = await open();
+      const again = new RecordingHandler();
+      const after = run(second, again);
+      await again.waitForChanges(2);
+      expect(first.slot.created).toBe(true);
+      expect(second.slot).toEqual({ created: false, confirmedLsn: first.slot.confirmedLsn });
+      expect(again.parts.map((part) => [part.lsn, part.xid])).toEqual(seen.parts.map((part) => [part.lsn, part.xid]));
+      await after.stop();
+    });
+
+    test('does not resend what was confirmed', async () => {
+      const first = await open();
+      await publish();
+      const seen = new RecordingHandler();
+      const before = run(first, seen);
+      await world.transaction([insert('1')]);
+      await world.transaction([insert('2')]);
+      await seen.waitForChanges(2);
+      const confirmed = seen.parts[0]?.lsn;
+      if (confirmed === undefined) throw new Error('no part');
+      first.confirm(confirmed);
+      await before.stop();
+      const second = await open();
+      const again = new RecordingHandler();
+      const after = run(second, again);
+      await again.waitForChanges(1);
+      expect(second.slot.confirmedLsn).toBeGreaterThanOrEqual(confirmed);
+      expect(again.parts.map((part) => part.lsn)).toEqual([seen.parts[1]?.lsn]);
+      await after.stop();
+    });
+
+    test('makes a second session wait for the lock until the first is closed', async () => {
+      const first = await open();
+      const reports: string[] = [];
+      let opened = false;
+      const second = world.source
+        .open((progress) => reports.push(progress.kind), never)
+        .then((session) => {
+          opened = true;
+          return session;
+        });
+      await waitFor(() => reports.includes('waiting_for_lock'));
+      expect(opened).toBe(false);
+      await first.close();
+      await (await second).close();
+      expect(reports.at(-1)).toBe('ready');
+    });
+
+    test('gives up waiting for the lock when aborted', async () => {
+      const first = await open();
+      const abort = new AbortController();
+      const reason = new Error('enough');
+      const second = world.source.open(() => abort.abort(reason), abort.signal);
+      await expect(second).rejects.toBe(reason);
+      await first.close();
+    });
+
+    test('calls the handler again only after it answered', async () => {
+      const session = await open();
+      await publish();
+      const handler = new RecordingHandler();
+      handler.block();
+      const stream = run(session, handler);
+      await world.transaction([insert('1')]);
+      await waitFor(() => handler.calls.length === 1);
+      for (let id = 2; id <= 50; id += 1) await world.transaction([insert(String(id))]);
+      expect(handler.calls).toHaveLength(1);
+      handler.release();
+      await handler.waitForChanges(50);
+      expect(handler.maxPending).toBe(1);
+      expect(handler.calls.length).toBeLessThan(50);
+      await stream.stop();
+    });
+
+    test('splits a large transaction into parts, the last of which has a change', async () => {
+      const session = await open();
+      await publish();
+      const handler = new RecordingHandler();
+      const stream = run(session, handler);
+      await world.transaction(Array.from({ length: 1000 }, (_, index) => insert(String(index))));
+      await handler.waitForChanges(1000);
+      expect(handler.parts.every((part) => part.changes.length > 0 && part.changes.length <= 500)).toBe(true);
+      expect(handler.parts.filter((part) => part.begin)).toEqual([handler.parts[0]]);
+      expect(handler.parts.filter((part) => part.commit)).toEqual([handler.parts.at(-1)]);
+      expect(new Set(handler.parts.map((part) => part.lsn)).size).toBe(1);
+      expect(handler.changes.map((change) => change.op)).toEqual(Array.from({ length: 1000 }, (_, index) => 2 * index));
+      await stream.stop();
+    });
+
+    test('tells the WAL end once everything before it was handed over', async () => {
+      const session = await open();
+      await publish();
+      const handler = new RecordingHandler();
+      const stream = run(session, handler);
+      await world.transaction([insert('1')]);
+      await handler.waitForChanges(1);
+      const end = handler.parts[0]?.endLsn ?? 0n;
+      await waitFor(() => handler.idle.some((walEnd) => walEnd >= end));
+      expect(handler.changes).toHaveLength(1);
+      await stream.stop();
+    });
+
+    test('passes the error of a handler on and delivers nothing more', async () => {
+      const session = await open();
+      await publish();
+      const broken = new Error('no room');
+      const failing = { onParts: () => Promise.reject(broken), onIdle: ignore };
+      const done = session.stream(failing, never);
+      await Promise.all([expect(done).rejects.toBe(broken), world.transaction([insert('1')])]);
+      await session.close();
+    });
+
+    test('does not publish a table whose name or oid is not what it was', async () => {
+      const session = await open();
+      const renamed = world.database.publish({ ...items, name: 'things' }, never);
+      await expect(renamed).rejects.toMatchObject({ code: 'SCHEMA_CHANGED' });
+      const gone = world.database.publish({ ...items, oid: 4_000_000_000 }, never);
+      await expect(gone).rejects.toMatchObject({ code: 'SCHEMA_CHANGED' });
+      await session.close();
+    });
+
+    test('describes tables, and knows nothing of those that are not there', async () => {
+      expect(await world.database.introspect('public', 'nothing', never)).toBeUndefined();
+      expect(items).toMatchObject({ schema: 'public', name: 'items', kind: 'r' });
+      expect(items.columns.map(({ name, typeName, pkIndex }) => [name, typeName, pkIndex])).toEqual([
+        ['id', 'text', 0],
+        ['value', 'text', undefined],
+      ]);
+    });
+
+    test('takes snapshots that show exactly the transactions below their bound', async () => {
+      const session = await open();
+      await publish();
+      const handler = new RecordingHandler();
+      const stream = run(session, handler);
+      await world.transaction([insert('1', 'a'), insert('2', null)]);
+      const before = await takeSnapshot(world.database, request(items));
+      await world.transaction([insert('3')]);
+      await handler.waitForChanges(3);
+      const [visible, later] = handler.parts;
+      expect(before.rows).toEqual([
+        ['a', '1'],
+        [null, '2'],
+      ]);
+      expect(visible && visible.lsn <= before.info.insertLsn && visible.xid < before.info.xmax).toBe(true);
+      expect(later && later.lsn > before.info.insertLsn && later.xid >= before.info.xmax).toBe(true);
+      await stream.stop();
+    });
+
+    test('takes another snapshot when one is refused', async () => {
+      const seen: SnapshotInfo[] = [];
+      const rows: (readonly Cell[])[] = [];
+      const sink = {
+        onSnapshot: async (info: SnapshotInfo) => {
+          seen.push(info);
+          if (seen.length > 1) return 'use' as const;
+          await world.transaction([insert('1', 'a')]);
+          return 'retry' as const;
+        },
+        onRows: async (batch: readonly (readonly Cell[])[]) => void rows.push(...batch),
+      };
+      await world.database.snapshot(request(items), sink, never);
+      expect(seen).toHaveLength(2);
+      expect(seen[1] && seen[0] && seen[1].xmax > seen[0].xmax).toBe(true);
+      expect(rows).toEqual([['a', '1']]);
+    });
+
+    test('reads no rows when only the visibility is wanted', async () => {
+      await world.transaction([insert('1')]);
+      const snapshot = await takeSnapshot(world.database, { ...request(items), rows: false });
+      expect(snapshot.rows).toEqual([]);
+      expect(snapshot.info.xmax).toBeGreaterThan(0n);
+    });
+
+    test('reads many rows in bounded batches', async () => {
+      await world.transaction(Array.from({ length: 5000 }, (_, index) => insert(String(index), 'x')));
+      const snapshot = await takeSnapshot(world.database, request(items));
+      expect(snapshot.rows).toHaveLength(5000);
+      expect(Math.max(...snapshot.batches)).toBeLessThanOrEqual(2000);
+    });
+
+    test('passes the error of a snapshot sink on unchanged', async () => {
+      const broken = new Error('no room');
+      const sink = { onSnapshot: () => Promise.reject(broken), onRows: async () => {} };
+      await expect(world.database.snapshot(request(items), sink, never)).rejects.toBe(broken);
+    });
+
+    test('refuses a snapshot of a table that is gone', async () => {
+      const gone = takeSnapshot(world.database, { ...request(items), oid: 4_000_000_000 });
+      await expect(gone).rejects.toMatchObject({ code: 'SCHEMA_CHANGED' });
+      const unknown = takeSnapshot(world.database, { ...request(items), columns: ['id', 'nothing'] });
+      await expect(unknown).rejects.toMatchObject({ code: 'SCHEMA_CHANGED' });
+    });
+
+    test('samples progress: the oldest running transaction, then the WAL position', async () => {
+      const before = await world.database.progress(never);
+      await world.transaction([insert('1')]);
+      // Transactions of other databases on the server hold the sample back while they run.
+      const after = await waitFor(async () => {
+        const sample = await world.database.progress(never);
+        return sample.xmin > before.xmin && sample.walLsn > before.walLsn && sample;
+      });
+      expect(after.xmin).toBeGreaterThan(before.xmin);
+    });
+  });
+}
+
+/** Columns in another order than the table's, to show that the request decides. */
+export function request(table: RelationInfo): SnapshotRequest {
+  const { schema, name, oid } = table;
+  return { schema, table: name, oid, columns: ['value', 'id'], where: '', rows: true };
+}
+
+export async function takeSnapshot(database: SourceDatabase, wanted: SnapshotRequest, signal = never) {
+  const rows: (readonly Cell[])[] = [];
+  const batches: number[] = [];
+  let info: SnapshotInfo | undefined;
+  const sink = {
+    onSnapshot: async (given: SnapshotInfo) => {
+      info = given;
+      return 'use' as const;
+    },
+    onRows: async (batch: readonly (readonly Cell[])[]) => {
+      batches.push(batch.length);
+      rows.push(...batch);
+    },
+  };
+  await database.snapshot(wanted, sink, signal);
+  if (!info) throw new Error('no snapshot was offered');
+  return { info, rows, batches };
+}

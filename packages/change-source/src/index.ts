@@ -1,0 +1,23 @@
+export type {
+  ChangeSource,
+  ReplicationHandler,
+  ReplicationSession,
+  SlotState,
+  SnapshotInfo,
+  SnapshotRequest,
+  SnapshotSink,
+  SourceIdentity,
+  SourceProgress,
+} from './change-source.ts';
+export type { SourceDatabase } from './source-database.ts';
+export { openPgChangeSource, type PgChangeSourceOptions } from './pg/pg-change-source.ts';
+export { openPgSourceDatabase, type PgSourceDatabaseOptions } from './pg/pg-source-database.ts';
+export {
+  MemoryDatabase,
+  type MemoryRow,
+  type MemoryTableDefinition,
+  type MemoryTransaction,
+} from './memory/memory-database.ts';
+export { MemoryChangeSource } from './memory/memory-change-source.ts';
+export { MemorySourceDatabase, type MemorySourceDatabaseOptions } from './memory/memory-source-database.ts';
+export { runStatements } from './pg/run-statements.ts';

@@ -1,0 +1,149 @@
+import type pg from 'pg';
+import { isShapecastError, ShapecastError } from '@shapecast/errors';
+import { abortReason, type Clock } from '@shapecast/service-kit';
+import type { SnapshotRequest, SnapshotSink } from '../../change-source.ts';
+import { connectionError, pgMessage, sqlState, STANDBY_MESSAGE } from '../errors.ts';
+import type { TextRow } from '../sql/query.ts';
+import {
+  beginSnapshot,
+  declareCursor,
+  fetchFirst,
+  fetchMore,
+  parseVisibility,
+  selectVisibility,
+} from '../sql/snapshot.ts';
+import { requestCancel } from './cancel.ts';
+
+const FIRST_BATCH_ROWS = 100;
+const MAX_BATCH_ROWS = 2_000;
+const TARGET_BATCH_BYTES = 1024 * 1024;
+const RETRY_MIN_MS = 50;
+const RETRY_MAX_MS = 1_000;
+
+export interface SnapshotOptions {
+  readonly serverVersion: number;
+  readonly firstRowTimeoutMs: number;
+  /** How long to try for a snapshot that shows all that the stream delivered (spec R 10.6.7). */
+  readonly safetyTimeoutMs: number;
+}
+
+/** Reads one consistent snapshot of the request's rows on this connection (spec R 10.5). Errors as in the port. */
+export async function readSnapshot(
+  client: pg.PoolClient,
+  clock: Clock,
+  options: SnapshotOptions,
+  request: SnapshotRequest,
+  sink: SnapshotSink,
+  signal: AbortSignal,
+): Promise<void> {
+  const run = (text: string) => runCancellable(client, text, options, signal);
+  const giveUpMs = clock.now() + options.safetyTimeoutMs;
+  for (let waitMs = RETRY_MIN_MS; ; waitMs = Math.min(2 * waitMs, RETRY_MAX_MS)) {
+    const begin = beginSnapshot(options.serverVersion, options.firstRowTimeoutMs);
+    const declare = request.rows ? [declareCursor(request)] : [];
+    const results = await run([begin, ...declare, selectVisibility(request)].join('; '));
+    const { info, oid } = parseVisibility(lastRow(results));
+    if (oid !== request.oid) throw schemaChanged(request);
+    if ((await sink.onSnapshot(info)) === 'use') break;
+    await run('rollback');
+    if (clock.now() + waitMs > giveUpMs) throw unsafe();
+    await clock.sleep(waitMs, signal);
+  }
+  if (request.rows) await readRows(run, sink);
+  await run('commit');
+}
+
+/** Batches grow or shrink towards 1 MiB each. Nothing is fetched before the batch before was taken. */
+async function readRows(run: (text: string) => Promise<TextRow[][]>, sink: SnapshotSink): Promise<void> {
+  let count = FIRST_BATCH_ROWS;
+  let rows = (await run(fetchFirst(count))).flat();
+  while (rows.length > 0) {
+    await sink.onRows(rows);
+    if (rows.length < count) return;
+    count = nextCount(rows);
+    rows = (await run(fetchMore(count))).flat();
+  }
+}
+
+function nextCount(rows: readonly TextRow[]): number {
+  let bytes = 0;
+  for (const row of rows) for (const cell of row) bytes += (cell?.length ?? 0) + 8;
+  return Math.max(1, Math.min(MAX_BATCH_ROWS, Math.floor((TARGET_BATCH_BYTES * rows.length) / bytes)));
+}
+
+/** Rows of every statement in `text`. Aborting cancels it in Postgres and rejects with the signal's reason. */
+async function runCancellable(
+  client: pg.PoolClient,
+  text: string,
+  options: SnapshotOptions,
+  signal: AbortSignal,
+): Promise<TextRow[][]> {
+  signal.throwIfAborted();
+  const onAbort = () => requestCancel(client);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    const results: unknown = await client.query({ text, rowMode: 'array' });
+    const list = (Array.isArray(results) ? results : [results]) as pg.QueryArrayResult<TextRow>[];
+    return list.map((result) => result.rows);
+  } catch (error) {
+    if (signal.aborted) throw abortReason(signal);
+    throw snapshotError(error, options);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function lastRow(results: readonly TextRow[][]): TextRow {
+  const row = results.at(-1)?.[0];
+  if (!row) throw new Error('statement returned no row');
+  return row;
+}
+
+/** Spec R 10.8.1. */
+function snapshotError(error: unknown, options: SnapshotOptions): ShapecastError {
+  const code = sqlState(error);
+  const failed = (type: string, message: string) =>
+    new ShapecastError('SNAPSHOT_FAILED', message, { type, ...(code && { code }) }, error);
+  switch (code) {
+    case '42P01': // undefined table
+    case '42703': // undefined column
+    case '42883': // undefined function
+    case '42704': // undefined object
+    case '3F000': // invalid schema name
+      return new ShapecastError('SCHEMA_CHANGED', 'The table changed while its snapshot was made.', { code }, error);
+    case '42501':
+      return failed('insufficient_privileges', `Unable to create initial snapshot: ${pgMessage(error)}`);
+    case '57014':
+      return failed(
+        'query_timeout',
+        `Snapshot query took too long to return data (cancelled after ${options.firstRowTimeoutMs}ms). ` +
+          'Please ensure snapshot queries are using an index to avoid taking up all database connections.',
+      );
+    case '55P03':
+      return failed('table_lock_timeout', 'Snapshot timed out while waiting for a table lock');
+    case '55000':
+      return /recovery is in progress/.test(pgMessage(error)) ? failed('standby', STANDBY_MESSAGE) : queryFailed(error);
+    default:
+      return queryFailed(error);
+  }
+}
+
+/** For failures that say nothing about the request: the connection's, or unknown ones, whose text may hold row values. */
+export function queryFailed(error: unknown): ShapecastError {
+  if (isShapecastError(error, 'SNAPSHOT_FAILED')) return error;
+  const cause = connectionError(error);
+  const type = cause.details['type'] ?? 'unknown';
+  const reason = type === 'unknown' ? 'the query failed.' : cause.message;
+  return new ShapecastError('SNAPSHOT_FAILED', `Unable to create initial snapshot: ${reason}`, cause.details, cause);
+}
+
+function schemaChanged(request: SnapshotRequest): ShapecastError {
+  const message = `Database table "${request.schema}.${request.table}" has been dropped or renamed`;
+  return new ShapecastError('SCHEMA_CHANGED', message, { oid: request.oid });
+}
+
+function unsafe(): ShapecastError {
+  const message =
+    'Snapshot creation failed because a committed transaction stays invisible, probably waiting for a synchronous standby.';
+  return new ShapecastError('SNAPSHOT_FAILED', message, { type: 'invisible_transaction' });
+}

@@ -1,0 +1,75 @@
+import type { Lsn } from '@shapecast/log';
+import type { ColumnInfo, RelationInfo } from '@shapecast/shape';
+import { rowOf, rowsOf, type Queryable } from './query.ts';
+import { requireLsn } from './replication.ts';
+
+/** The table as the catalog has it; only permanent ordinary and partitioned ones with columns (spec R 10.3.9). */
+export async function readRelation(db: Queryable, schema: string, table: string): Promise<RelationInfo | undefined> {
+  const rows = await rowsOf(
+    db,
+    `select c.oid, c.relkind, a.attname, a.attnum, a.atttypid,
+       coalesce(e.typname, t.typname), coalesce(en.nspname, tn.nspname), coalesce(e.typtype, t.typtype),
+       case when e.oid is null then 0 else greatest(a.attndims, 1) end,
+       a.atttypmod, a.attnotnull, a.attgenerated, k.place - 1
+     from pg_class c
+     join pg_namespace n on n.oid = c.relnamespace
+     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+     join pg_type t on t.oid = a.atttypid
+     join pg_namespace tn on tn.oid = t.typnamespace
+     left join pg_type e on e.oid = t.typelem and e.typarray = t.oid
+     left join pg_namespace en on en.oid = e.typnamespace
+     left join pg_index i on i.indrelid = c.oid and i.indisprimary
+     left join lateral unnest(i.indkey) with ordinality as k(attnum, place)
+       on k.attnum = a.attnum and k.place <= i.indnkeyatts
+     where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p') and c.relpersistence = 'p'
+     order by a.attnum`,
+    [schema, table],
+  );
+  const [first] = rows;
+  if (!first) return undefined;
+  return { oid: Number(first[0]), schema, name: table, kind: first[1] as 'r' | 'p', columns: rows.map(toColumn) };
+}
+
+function toColumn(row: (string | null)[]): ColumnInfo {
+  const [, , name, attnum, typeOid, typeName, typeSchema, typeKind, dims, typeMod, notNull, generated, pkIndex] = row;
+  return {
+    name: name as string,
+    attnum: Number(attnum),
+    typeOid: Number(typeOid),
+    typeName: typeName as string,
+    typeSchema: typeSchema as string,
+    typeKind: typeKind as string,
+    dims: Number(dims),
+    typeMod: Number(typeMod),
+    notNull: notNull === 't',
+    generated: generated === 's' ? 'stored' : generated === 'v' ? 'virtual' : 'none',
+    ...(pkIndex === null || pkIndex === undefined ? {} : { pkIndex: Number(pkIndex) }),
+  };
+}
+
+/** Names of the primary key's columns in key order; empty when there is none, or no such table any more. */
+export async function readPrimaryKey(db: Queryable, oid: number): Promise<string[]> {
+  const rows = await rowsOf(
+    db,
+    `select a.attname
+     from pg_index i
+     cross join lateral unnest(i.indkey) with ordinality as k(attnum, place)
+     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+     where i.indrelid = $1 and i.indisprimary and k.place <= i.indnkeyatts
+     order by k.place`,
+    [oid],
+  );
+  return rows.map(([name]) => name as string);
+}
+
+/** First transaction id not assigned yet, 64-bit: what 32-bit ids on the wire are widened against (spec R 10.6.5). */
+export async function readXmax(db: Queryable): Promise<bigint> {
+  const [xmax] = await rowOf(db, 'select pg_snapshot_xmax(pg_current_snapshot())');
+  return BigInt(xmax as string);
+}
+
+/** The statement's snapshot is taken before its select list runs, so `xmin` is the older of the two (spec R 9.4.1). */
+export async function readProgress(db: Queryable): Promise<{ xmin: bigint; walLsn: Lsn }> {
+  const [xmin, walLsn] = await rowOf(db, 'select pg_snapshot_xmin(pg_current_snapshot()), pg_current_wal_flush_lsn()');
+  return { xmin: BigInt(xmin as string), walLsn: requireLsn(walLsn) };
+}

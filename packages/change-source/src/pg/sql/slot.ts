@@ -1,0 +1,73 @@
+import { parseLsn, type Lsn } from '@shapecast/log';
+import { rowsOf, type Queryable } from './query.ts';
+
+/** Statements about slots and their lock, on an ordinary connection. */
+
+export interface SlotRow {
+  readonly plugin: string | null;
+  readonly database: string | null;
+  /** Undefined while the slot is still being created. */
+  readonly confirmedLsn: Lsn | undefined;
+  /** Postgres removed WAL that the slot needs (spec R 6.3.1). */
+  readonly lost: boolean;
+}
+
+export async function readSlot(db: Queryable, slotName: string): Promise<SlotRow | undefined> {
+  const [row] = await rowsOf(
+    db,
+    `select plugin, database, confirmed_flush_lsn, wal_status = 'lost' or to_jsonb(s) ->> 'invalidation_reason' is not null
+     from pg_replication_slots s where slot_name = $1`,
+    [slotName],
+  );
+  if (!row) return undefined;
+  const [plugin = null, database = null, confirmed, lost] = row;
+  return { plugin, database, confirmedLsn: confirmed ? parseLsn(confirmed) : undefined, lost: lost === 't' };
+}
+
+export async function dropSlot(db: Queryable, slotName: string): Promise<void> {
+  await rowsOf(
+    db,
+    `with ours as materialized (select slot_name from pg_replication_slots where slot_name = $1)
+     select pg_drop_replication_slot(slot_name) from ours`,
+    [slotName],
+  );
+}
+
+/** Writes the record that slot creation waits for and that an idle server may not write for long (spec R 5.2). */
+export async function logStandbySnapshot(db: Queryable): Promise<void> {
+  await rowsOf(db, 'select pg_log_standby_snapshot()');
+}
+
+const HOLDS_LOCK = `
+  locktype = 'advisory' and objsubid = 1 and granted
+  and database = (select oid from pg_database where datname = current_database())
+  and (classid::bigint << 32) | objid::bigint = hashtext($1)::bigint`;
+
+/**
+ * Terminates whoever holds the lock while the slot is inactive: a backend whose client is gone, since a live one streams
+ * from the slot (spec R 4.4). `ownPid` is spared. Answers the terminated backends. The holders are settled first: in one
+ * level of query the planner may call the function before it looks at the other conditions, for every lock there is.
+ */
+export async function breakOrphanedLock(db: Queryable, slotName: string, ownPid: number): Promise<number[]> {
+  const rows = await rowsOf(
+    db,
+    `with holders as materialized (
+       select distinct pid from pg_locks
+       where ${HOLDS_LOCK} and pid <> $2
+         and exists (select 1 from pg_replication_slots
+                     where slot_name = $1 and not active and database = current_database()))
+     select pid, pg_terminate_backend(pid) from holders`,
+    [slotName, ownPid],
+  );
+  return rows.map(([pid]) => Number(pid));
+}
+
+/** Ends the backend `pid` if it still holds the lock: one whose socket is closed may not have noticed (spec R 4.7). */
+export async function terminateLockHolder(db: Queryable, slotName: string, pid: number): Promise<void> {
+  await rowsOf(
+    db,
+    `with holder as materialized (select pid from pg_locks where ${HOLDS_LOCK} and pid = $2)
+     select pg_terminate_backend(pid) from holder`,
+    [slotName, pid],
+  );
+}

@@ -1,0 +1,68 @@
+import pg from 'pg';
+import type { Lsn } from '@shapecast/log';
+import type { SnapshotInfo, SnapshotRequest } from '../../change-source.ts';
+import type { TextRow } from './query.ts';
+import { DISPLAY_SETTINGS, requireLsn } from './replication.ts';
+
+const { escapeIdentifier, escapeLiteral } = pg;
+
+const CURSOR = 'shapecast_snapshot';
+
+/**
+ * Begins the snapshot transaction: display settings and limits for this transaction only (spec R 3.2.2, 10.5). The time
+ * until the first row is limited by the server itself, which cancels the query.
+ */
+export function beginSnapshot(serverVersion: number, firstRowTimeoutMs: number): string {
+  const settings = DISPLAY_SETTINGS.map(([name, value]) => `set local ${name} = ${escapeLiteral(value)}`);
+  return [
+    'begin isolation level repeatable read read only',
+    ...settings,
+    `set local statement_timeout = ${firstRowTimeoutMs}`,
+    'set local idle_in_transaction_session_timeout = 0',
+    ...(serverVersion >= 170000 ? ['set local transaction_timeout = 0'] : []),
+  ].join('; ');
+}
+
+/** Opening the cursor fixes the snapshot and locks the table against being altered. */
+export function declareCursor(request: SnapshotRequest): string {
+  const columns = request.columns.map((column) => escapeIdentifier(column)).join(', ');
+  // On lines of its own, so that not even a comment could reach past the parenthesis.
+  const where = request.where === '' ? '' : ` where (\n${request.where}\n)`;
+  return `declare ${CURSOR} no scroll cursor for select ${columns} from ${tableName(request)}${where}`;
+}
+
+/**
+ * Visibility of this transaction, an upper bound for the commits it sees, and the oid that now has the table's name. The
+ * insert position, not the write position: with asynchronous commit a visible transaction may not be written yet (10.5.2).
+ */
+export function selectVisibility(request: SnapshotRequest): string {
+  const oid = `to_regclass(${escapeLiteral(tableName(request))})::oid`;
+  return `select s, pg_current_wal_insert_lsn(), ${oid} from pg_current_snapshot() s`;
+}
+
+export function parseVisibility(row: TextRow): { info: SnapshotInfo; oid: number | undefined } {
+  const [snapshot, insertLsn, oid] = row;
+  const [xmin = '', xmax = '', xip = ''] = (snapshot as string).split(':');
+  const info = {
+    xmin: BigInt(xmin),
+    xmax: BigInt(xmax),
+    xip: xip === '' ? [] : xip.split(',').map(BigInt),
+    insertLsn: requireLsn(insertLsn) satisfies Lsn,
+  };
+  return { info, oid: oid ? Number(oid) : undefined };
+}
+
+/** The first row under the time limit, the rest of the batch without one; one round trip. */
+export function fetchFirst(rows: number): string {
+  return `fetch 1 from ${CURSOR}; set local statement_timeout = 0; fetch ${rows - 1} from ${CURSOR}`;
+}
+
+export function fetchMore(rows: number): string {
+  return `fetch ${rows} from ${CURSOR}`;
+}
+
+export const READ_SERVER_VERSION = `select current_setting('server_version_num')`;
+
+function tableName(request: SnapshotRequest): string {
+  return `${escapeIdentifier(request.schema)}.${escapeIdentifier(request.table)}`;
+}

@@ -1,0 +1,33 @@
+export {
+  cacheControl,
+  entityTag,
+  matchesTag,
+  nextCursor,
+  type CacheKind,
+  type CacheOptions,
+} from './request/caching.ts';
+export { OTHER_CORS, SHAPE_CORS, preflightHeaders, type HeaderList } from './request/cors.ts';
+export { invalidRequestBody, type Checked, type FieldErrors } from './request/field-errors.ts';
+export type { TableName } from './request/identifier.ts';
+export { decodeQuery, isObject, type Params } from './request/query-string.ts';
+export { collectSubset, mergeBody } from './request/request-body.ts';
+export { schemaHeader } from './request/schema-header.ts';
+export { requestedTable, resolveDefinition, type ResolvedDefinition } from './request/shape-definition.ts';
+export {
+  definitionKey,
+  parseDeleteRequest,
+  parseShapeRequest,
+  type DefinitionParams,
+  type DeleteRequest,
+  type ShapeRequest,
+} from './request/shape-request.ts';
+export { MUST_REFETCH_MESSAGE, snapshotEndMessage, upToDateMessage } from './messages/control.ts';
+export {
+  RowEncoder,
+  bodyBytes,
+  projectionKey,
+  transactionHeaders,
+  type MessageBody,
+  type Projection,
+} from './messages/row-encoder.ts';
+export { rowKey } from './messages/row-key.ts';

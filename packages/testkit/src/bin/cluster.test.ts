@@ -1,0 +1,157 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isRunning, waitGone } from '@shapecast/local-postgres';
+import { expect, onTestFinished, test } from 'vitest';
+import { waitFor } from '../wait-for.ts';
+
+const program = fileURLToPath(new URL('./cluster.ts', import.meta.url));
+
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const text = collect(child);
+  const [code] = (await once(child, 'close')) as [number];
+  return { code, ...text };
+}
+
+function collect(child: ChildProcess): { out: string; err: string } {
+  const text = { out: '', err: '' };
+  child.stdout?.on('data', (chunk: Buffer) => (text.out += chunk.toString()));
+  child.stderr?.on('data', (chunk: Buffer) => (text.err += chunk.toString()));
+  return text;
+}
+
+test.each([
+  [['--routers', 'many'], "--routers must be a whole number from 1 to 100, not 'many'"],
+  [['--apis', '0'], '--apis must be a whole number from 1 to 100'],
+  [['--port', '70000'], '--port must be a whole number from 1 to 65535'],
+  [['--database-url', 'mysql://x/y'], '--database-url must look like postgresql://'],
+  [['--nonsense'], '--nonsense'],
+  [['extra'], 'extra'],
+  [['--ready-file', tmpdir()], '--ready-file cannot be written'],
+])('refuses %j with exit code 2 and a sentence', async (args, sentence) => {
+  const { code, err, out } = await run(...args);
+  expect(code).toBe(2);
+  expect(err.split('\n')[0]).toContain(sentence);
+  expect(err).toContain('Usage:');
+  expect(out).toBe('');
+});
+
+test('explains its options', async () => {
+  const { code, out } = await run('--help');
+  expect(code).toBe(0);
+  expect(out).toContain('--ready-file');
+});
+
+interface Ready {
+  readonly url: string;
+  readonly databaseUrl: string;
+  readonly natsUrl: string;
+  readonly redisUrl: string;
+  readonly processes: readonly {
+    readonly name: string;
+    readonly role: string;
+    readonly pid: number;
+    readonly url: string;
+  }[];
+  readonly servers: readonly { readonly name: string; readonly pid: number }[];
+}
+
+/** Runs the program with stand-ins for the services and an own folder for temporary files. */
+async function runStandIns(command: readonly string[] = [process.execPath], env: NodeJS.ProcessEnv = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'shapecast-test-'));
+  chmodSync(folder, 0o755);
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const readyFile = join(folder, 'made', 'ready.json');
+  const temporary = join(folder, 'tmp');
+  mkdirSync(temporary);
+  chmodSync(temporary, 0o1777);
+  const module = new URL('./cluster-program.ts', import.meta.url).href;
+  const standIn = fileURLToPath(new URL('../cluster/stand-in.ts', import.meta.url));
+  const args = [
+    '--routers',
+    '1',
+    '--apis',
+    '2',
+    '--replicators',
+    '1',
+    '--ready-file',
+    readyFile,
+    '--log-dir',
+    join(folder, 'logs'),
+  ];
+  const entries = { replicator: standIn, router: standIn, api: standIn };
+  const code = `const { clusterProgram } = await import(${JSON.stringify(module)});
+    await clusterProgram(${JSON.stringify(args)}, ${JSON.stringify({ entries })});`;
+  const child = spawn(command[0] as string, [...command.slice(1), '--input-type=module', '-e', code], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, TMPDIR: temporary, ...env },
+  });
+  const exited = once(child, 'exit');
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const text = collect(child);
+  const read = (): Ready => JSON.parse(readFileSync(readyFile, 'utf8')) as Ready;
+  await waitFor(() => existsSync(readyFile), { describe: () => text });
+  return { child, exited, text, readyFile, temporary, read };
+}
+
+test('says where everything is once ready, in words and in the ready file, and leaves nothing behind', async () => {
+  const { child, exited, text, readyFile, temporary, read } = await runStandIns();
+  const ready = read();
+  expect(ready.processes.map(({ name, role }) => [name, role])).toEqual([
+    ['replicator-1', 'replicator'],
+    ['router-1', 'router'],
+    ['api-1', 'api'],
+    ['api-2', 'api'],
+  ]);
+  expect((await fetch(`${ready.url}/v1/health`)).status).toBe(200);
+  await waitFor(() => text.out.includes('curl'));
+  for (const url of [ready.url, ready.databaseUrl, ready.natsUrl, ready.redisUrl]) expect(text.out).toContain(url);
+  const pids = [...ready.processes, ...ready.servers].map(({ pid }) => pid);
+  expect(pids.length).toBe(7);
+
+  child.kill('SIGTERM');
+
+  expect(await exited).toEqual([0, null]);
+  expect(await waitGone(pids, 0)).toBe(true);
+  expect(existsSync(readyFile)).toBe(false);
+  expect(readdirSync(temporary)).toEqual([]);
+  expect(text.out).toContain('stopped');
+  expect(text.err).toBe('');
+});
+
+test('starts a killed process again and rewrites the ready file with its new id', async () => {
+  const { child, exited, read } = await runStandIns();
+  const routerOf = (ready: Ready): number => ready.processes.find(({ name }) => name === 'router-1')?.pid ?? 0;
+  const before = read();
+  process.kill(routerOf(before), 'SIGKILL');
+  await waitFor(() => routerOf(read()) !== routerOf(before));
+  expect(await isRunning(routerOf(read()))).toBe(true);
+  expect(read().processes.filter(({ pid }, i) => pid !== before.processes[i]?.pid).length).toBe(1);
+  child.kill('SIGINT');
+  expect(await exited).toEqual([0, null]);
+});
+
+test('children and data go even when the program is killed with SIGKILL', async () => {
+  const { child, exited, temporary, read } = await runStandIns();
+  const pids = [...read().processes, ...read().servers].map(({ pid }) => pid);
+  child.kill('SIGKILL');
+  await exited;
+  expect(await waitGone(pids, 30_000)).toBe(true);
+  await waitFor(() => readdirSync(temporary).length === 0, { describe: () => readdirSync(temporary) });
+  expect(readdirSync(temporary)).toEqual([]);
+});
+
+test('a SIGTERM that only reaches the shell in which npm runs it ends it in good order', async () => {
+  const shell = ['/bin/sh', '-c', '"$@"; exit', 'sh', process.execPath];
+  const { child, temporary, readyFile, read, text } = await runStandIns(shell, { npm_lifecycle_event: 'cluster' });
+  const pids = [...read().processes, ...read().servers].map(({ pid }) => pid);
+  child.kill('SIGTERM');
+  await waitFor(() => text.out.includes('stopped'), { describe: () => text });
+  expect(await waitGone(pids, 0)).toBe(true);
+  expect(existsSync(readyFile)).toBe(false);
+  expect(readdirSync(temporary)).toEqual([]);
+});

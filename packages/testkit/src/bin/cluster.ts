@@ -1,0 +1,3 @@
+import { clusterProgram } from './cluster-program.ts';
+
+await clusterProgram(process.argv.slice(2));

@@ -1,0 +1,72 @@
+import { parseArgs } from 'node:util';
+
+export const CLUSTER_USAGE = `Usage: npm run cluster -- [options]
+
+Runs a whole Shapecast installation on this machine and stops it on Ctrl-C.
+
+  --routers N          router processes (default 2)
+  --apis N             API processes behind the load balancer (default 2)
+  --replicators N      replicator processes, of which one leads (default 2)
+  --database-url URL   Postgres to replicate from, with wal_level=logical (default: starts one, thrown away at the end)
+  --ready-file FILE    JSON with all URLs and process ids, written when the cluster is ready
+  --port P             port of the load balancer on 127.0.0.1 (default: a free one)
+  --log-dir DIR        one log file per process (default: .shapecast/logs/cluster-<pid>)
+  --verbose            write the services' logs to standard error instead
+  --help               this text`;
+
+/** What the command line asks for. */
+export interface ClusterArguments {
+  readonly routers: number;
+  readonly apis: number;
+  readonly replicators: number;
+  readonly databaseUrl: string | undefined;
+  readonly readyFile: string | undefined;
+  readonly port: number | undefined;
+  readonly logDir: string | undefined;
+  readonly verbose: boolean;
+  readonly help: boolean;
+}
+
+/** Parses the command line; throws an Error with one sentence for people when something in it is wrong. */
+export function parseClusterArguments(args: readonly string[]): ClusterArguments {
+  const { values } = parseArgs({
+    args: [...args],
+    strict: true,
+    allowPositionals: false,
+    options: {
+      routers: { type: 'string', default: '2' },
+      apis: { type: 'string', default: '2' },
+      replicators: { type: 'string', default: '2' },
+      'database-url': { type: 'string' },
+      'ready-file': { type: 'string' },
+      port: { type: 'string' },
+      'log-dir': { type: 'string' },
+      verbose: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  const databaseUrl = values['database-url'];
+  if (databaseUrl !== undefined && !/^postgres(ql)?:\/\/[^/]+\/./.test(databaseUrl)) {
+    throw new Error('--database-url must look like postgresql://user:password@host:port/database');
+  }
+  for (const name of ['ready-file', 'log-dir'] as const) {
+    if (values[name] === '') throw new Error(`--${name} must not be empty`);
+  }
+  return {
+    routers: wholeNumber('--routers', values.routers, 1, 100),
+    apis: wholeNumber('--apis', values.apis, 1, 100),
+    replicators: wholeNumber('--replicators', values.replicators, 1, 100),
+    databaseUrl,
+    readyFile: values['ready-file'],
+    port: values.port === undefined ? undefined : wholeNumber('--port', values.port, 1, 65_535),
+    logDir: values['log-dir'],
+    verbose: values.verbose,
+    help: values.help,
+  };
+}
+
+function wholeNumber(name: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+  throw new Error(`${name} must be a whole number from ${min} to ${max}, not '${text}'`);
+}

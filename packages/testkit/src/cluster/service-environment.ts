@@ -1,0 +1,41 @@
+import type { ServiceRole } from './service-process.ts';
+
+/** What only the cluster can know about one of its processes. */
+export interface ServicePlace {
+  readonly role: ServiceRole;
+  readonly name: string;
+  readonly port: number;
+  readonly databaseUrl: string;
+  readonly natsUrl: string;
+  readonly redisUrl: string;
+}
+
+/** Of the caller's environment, what any program needs; everything else could make two runs differ. */
+const BASIC = ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG'];
+
+/**
+ * The environment of one service process. SHAPECAST_*, ELECTRIC_* and OTEL_* of `given` are passed on and win over the
+ * defaults for a throw-away cluster, but not over addresses, ports and names.
+ */
+export function serviceEnvironment(place: ServicePlace, given: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const passed = Object.entries(given).filter(([name]) => {
+    if (name.startsWith('SHAPECAST_TEST_')) return false;
+    return BASIC.includes(name) || /^(SHAPECAST|ELECTRIC|OTEL)_/.test(name);
+  });
+  const open = given['ELECTRIC_SECRET'] === undefined && given['ELECTRIC_INSECURE'] === undefined;
+  return {
+    SHAPECAST_ALLOW_UNSAFE: 'true',
+    SHAPECAST_STREAM_REPLICAS: '1',
+    // Twice what the load balancer needs to notice; a production load balancer gets more.
+    SHAPECAST_PRESTOP_DELAY: '1s',
+    ...(open ? { ELECTRIC_INSECURE: 'true' } : {}),
+    ...Object.fromEntries(passed),
+    DATABASE_URL: place.databaseUrl,
+    SHAPECAST_NATS_URL: place.natsUrl,
+    SHAPECAST_REDIS_URL: place.redisUrl,
+    SHAPECAST_INSTANCE_ID: place.name,
+    ...(place.role === 'api'
+      ? { ELECTRIC_PORT: String(place.port), SHAPECAST_HOST: '127.0.0.1' }
+      : { SHAPECAST_HEALTH_PORT: String(place.port), SHAPECAST_HEALTH_HOST: '127.0.0.1' }),
+  };
+}

@@ -1,0 +1,11 @@
+export { createDatabase, type TestDatabase } from './database.ts';
+export { waitFor, type WaitOptions } from './wait-for.ts';
+export { startNats, type NatsOptions } from './servers/nats.ts';
+export { startPostgres, type TestPostgres } from './servers/postgres.ts';
+export { startRedis, type RedisOptions } from './servers/redis.ts';
+export type { TestServer } from './servers/server-process.ts';
+// Callable inside a vitest run only; importing them elsewhere does no harm.
+export { sharedNatsUrl, sharedPostgresUrl, sharedRedisUrl } from './vitest/shared-servers.ts';
+export { startCluster, type Cluster, type ClusterOptions, type ClusterServer } from './cluster/start-cluster.ts';
+export type { ClusterProcess, ServiceRole } from './cluster/service-process.ts';
+export { startLoadBalancer, type LoadBalancer, type LoadBalancerOptions } from './cluster/load-balancer.ts';

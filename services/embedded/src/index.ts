@@ -1,0 +1,1 @@
+export { embeddedConfig, embeddedConfigNames, parseEmbeddedConfig, type EmbeddedConfig } from './config.ts';

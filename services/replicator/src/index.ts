@@ -1,0 +1,3 @@
+export { createReplicator, type Replicator, type ReplicatorDeps, type ReplicatorSettings } from './replicator.ts';
+export { replicatorDefaults, type ReplicatorOptions } from './options.ts';
+export { parseReplicatorConfig, replicatorConfig, type ReplicatorConfig } from './config.ts';

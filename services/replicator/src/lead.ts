@@ -1,0 +1,249 @@
+import type { ReplicationSession, SourceDatabase } from '@shapecast/change-source';
+import { isShapecastError, ShapecastError } from '@shapecast/errors';
+import { maxLsn, type Lsn, type TransactionPart } from '@shapecast/log';
+import { publishTableSubject, type Messaging } from '@shapecast/messaging';
+import { abortReason, type Clock, type Logger } from '@shapecast/service-kit';
+import { keepLeaderRecord } from './heartbeat.ts';
+import type { ReplicatorOptions } from './options.ts';
+import { Outbox } from './outbox.ts';
+import { endOf } from './packing.ts';
+import { createProgress, tickPassed, transactionReceived, transactionStored, type Progress } from './progress.ts';
+import { publishTable } from './publish-table.ts';
+import type { ReplicatorStatus } from './status.ts';
+import type { StreamEnd } from './stream-end.ts';
+import { takeOver, type Epoch } from './take-over.ts';
+
+export interface LeadDeps {
+  readonly session: ReplicationSession;
+  readonly database: SourceDatabase;
+  readonly messaging: Messaging;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly status: ReplicatorStatus;
+}
+
+/** The confirm delay is divided into this many ticks; the last one decides how late a confirmation may be. */
+const CONFIRM_TICKS = 20;
+const MIN_TICK_MS = 100;
+/** The second copy of the stream's end is renewed this often, and before confirming so much WAL (spec R 9.3.8). */
+const COPY_INTERVAL_MS = 10_000;
+const COPY_WAL_BYTES = 16n * 1024n * 1024n;
+
+/**
+ * Leads the source until `signal` aborts (then resolves, with everything in flight stored or `drainMs` over) or the
+ * leadership is lost (then throws): the connection to Postgres broke, another replicator leads, the stream went backwards.
+ * The session is the caller's to close.
+ */
+export async function lead(deps: LeadDeps, options: ReplicatorOptions, signal: AbortSignal): Promise<void> {
+  const epoch = await orAbort(takeOver(deps, options, signal), signal);
+  const log = deps.log.child({ incarnation: epoch.incarnation, epoch: epoch.epoch });
+  await new Leadership({ ...deps, log }, { ...options, ...epoch }).run(signal);
+}
+
+/** One epoch of one session. It only carries out what the pure parts decide. */
+class Leadership {
+  readonly #deps: LeadDeps;
+  readonly #options: ReplicatorOptions & Epoch;
+  readonly #outbox: Outbox;
+  readonly #lost = new AbortController();
+  readonly #tickMs: number;
+  #progress: Progress;
+  /** Where the stream ends as far as it was acknowledged. */
+  #stored: Pick<StreamEnd, 'seq' | 'chain' | 'held'>;
+  #copied: { confirmed: Lsn; ticks: number };
+  /** Oldest transaction at the last sampling; an old sample is a safe one. */
+  #xmin = 0n;
+
+  constructor(deps: LeadDeps, options: ReplicatorOptions & Epoch) {
+    this.#deps = deps;
+    this.#options = options;
+    const { end, confirmDelayMs } = options;
+    this.#tickMs = Math.max(MIN_TICK_MS, Math.ceil(confirmDelayMs / CONFIRM_TICKS));
+    const { confirmedLsn } = deps.session.slot;
+    this.#progress = createProgress(end.held, confirmedLsn, Math.ceil(confirmDelayMs / this.#tickMs));
+    this.#stored = end;
+    this.#copied = { confirmed: this.#progress.confirmed, ticks: Infinity };
+    this.#outbox = new Outbox(
+      {
+        stream: options.stream,
+        clock: deps.clock,
+        log: deps.log,
+        events: {
+          onStored: (message) => {
+            const { seq, chain, held = this.#stored.held } = message;
+            this.#stored = { seq, chain, held };
+            this.#move(transactionStored(this.#progress, held));
+          },
+          onResent: (held) => {
+            this.#stored = { ...this.#stored, held: maxLsn(held, this.#stored.held) };
+            this.#move(transactionStored(this.#progress, held));
+          },
+          onFailed: (error) => this.#lost.abort(error),
+        },
+      },
+      { ...options, seq: end.seq, chain: end.chain, open: end.open, ...OUTBOX_RETRY },
+    );
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { session, messaging, database, status, clock, log } = this.#deps;
+    const { sourceId } = this.#options;
+    const ending = AbortSignal.any([signal, this.#lost.signal]);
+    ending.addEventListener('abort', () => this.#outbox.leave(), { once: true });
+    const subject = publishTableSubject(sourceId);
+    const stopServing = messaging.rpc.serve(subject, (request, rpcSignal) =>
+      publishTable(database, request, rpcSignal),
+    );
+    const background = [this.#heartbeat(ending), this.#reportProgress(ending), this.#confirmDurable(ending)];
+    this.#showActive(status);
+    log.info({ event: 'ready', slotConfirmed: String(session.slot.confirmedLsn) }, 'replicator leads the source');
+    try {
+      await this.#stream(session, ending);
+      if (this.#lost.signal.aborted) throw this.#lost.signal.reason;
+      await this.#drain(clock);
+      session.confirm(this.#progress.confirmed);
+    } finally {
+      this.#lost.abort(new ShapecastError('SOURCE_UNAVAILABLE', 'The replication session has ended.'));
+      this.#outbox.close();
+      stopServing();
+      await Promise.allSettled(background);
+      status.outbox = undefined;
+    }
+  }
+
+  async #stream(session: ReplicationSession, ending: AbortSignal): Promise<void> {
+    try {
+      await session.stream(
+        {
+          onParts: (parts) => this.#accept(parts),
+          onIdle: (walEnd) => {
+            this.#move(transactionReceived(this.#progress, walEnd));
+            this.#outbox.idle(walEnd);
+          },
+        },
+        ending,
+      );
+    } catch (err) {
+      // What ended the leadership first is the reason; the broken stream is its consequence.
+      throw this.#lost.signal.aborted ? this.#lost.signal.reason : err;
+    }
+    if (!ending.aborted) throw new ShapecastError('SOURCE_UNAVAILABLE', 'The replication stream ended.');
+  }
+
+  #accept(parts: readonly TransactionPart[]): Promise<void> {
+    const last = parts.findLast((part) => part.commit);
+    if (last) this.#move(transactionReceived(this.#progress, endOf(last)));
+    return this.#outbox.accept(parts);
+  }
+
+  /** Bounded wait for what is in flight (spec R 4.7). */
+  async #drain(clock: Clock): Promise<void> {
+    const waited = new AbortController();
+    const late = clock.sleep(this.#options.drainMs, waited.signal).catch(() => undefined);
+    await Promise.race([this.#outbox.drained(), late]);
+    waited.abort();
+  }
+
+  #heartbeat(ending: AbortSignal): Promise<void> {
+    const { incarnation, epoch, holder, sourceId, heartbeatMs } = this.#options;
+    const { walSenderPid } = this.#deps.session.identity;
+    const record = { holder, epoch, incarnation, walSenderPid, streaming: true };
+    return keepLeaderRecord(this.#deps, { sourceId, intervalMs: heartbeatMs, record }, ending);
+  }
+
+  /** Progress records (spec R 9.4): at most one an interval while there is something to tell, and one now and then. */
+  async #reportProgress(ending: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    const { progressIntervalMs, progressMaxIntervalMs } = this.#options;
+    const quietLimit = Math.max(1, Math.floor(progressMaxIntervalMs / progressIntervalMs));
+    let quiet = 0;
+    while (await slept(clock, progressIntervalMs, ending)) {
+      quiet += 1;
+      if (!this.#outbox.progressWanted && quiet < quietLimit) continue;
+      await this.#sampleXmin(ending);
+      this.#outbox.publishProgress(this.#xmin);
+      quiet = 0;
+    }
+  }
+
+  async #sampleXmin(signal: AbortSignal): Promise<void> {
+    try {
+      this.#xmin = (await this.#deps.database.progress(signal)).xmin;
+    } catch (err) {
+      if (!signal.aborted) this.#deps.log.debug({ err }, 'oldest transaction could not be sampled');
+    }
+  }
+
+  /** Tells Postgres what it may forget (spec R 8.6), a delay after it became durable and never before the copy says so. */
+  async #confirmDurable(ending: AbortSignal): Promise<void> {
+    const { clock, session } = this.#deps;
+    while (await slept(clock, this.#tickMs, ending)) {
+      this.#move(tickPassed(this.#progress));
+      const { confirmed } = this.#progress;
+      this.#copied.ticks += 1;
+      const due =
+        this.#copied.ticks * this.#tickMs >= COPY_INTERVAL_MS || confirmed - this.#copied.confirmed >= COPY_WAL_BYTES;
+      if (due && !(await this.#writeCopy(confirmed))) continue;
+      if (!ending.aborted) session.confirm(confirmed);
+    }
+  }
+
+  async #writeCopy(confirmed: Lsn): Promise<boolean> {
+    const { stored, incarnation, createdAt, epoch } = this.#options;
+    try {
+      if (!(await stored.writeCopy({ incarnation, createdAt, epoch, ...this.#stored }))) {
+        this.#lost.abort(new ShapecastError('STREAM_FENCED', 'Another replicator wrote the position of the stream.'));
+        return false;
+      }
+      this.#copied = { confirmed, ticks: 0 };
+      return true;
+    } catch (err) {
+      if (!isShapecastError(err)) this.#lost.abort(err);
+      this.#deps.log.debug({ err }, 'copy of the stream position could not be written');
+      return false;
+    }
+  }
+
+  #move(progress: Progress): void {
+    this.#progress = progress;
+    this.#deps.status.progress = progress;
+  }
+
+  #showActive(status: ReplicatorStatus): void {
+    status.phase = 'active';
+    status.incarnation = this.#options.incarnation;
+    status.epoch = this.#options.epoch;
+    status.progress = this.#progress;
+    status.outbox = this.#outbox;
+    status.lastError = undefined;
+  }
+}
+
+/** NATS comes back within seconds; asking it once a second is cheap. */
+const OUTBOX_RETRY = { retryMinMs: 50, retryMaxMs: 2_000 } as const;
+
+/** Gives up waiting when `signal` aborts. A take-over that goes on alone can do no more than start an epoch that ends at once. */
+async function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  let onAbort: () => void = () => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(abortReason(signal));
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** False when `signal` aborted first. */
+async function slept(clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> {
+  if (signal.aborted) return false;
+  try {
+    await clock.sleep(ms, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}

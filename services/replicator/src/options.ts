@@ -1,0 +1,45 @@
+/** What a replicator is built with. `config.ts` makes it from the environment. */
+export interface ReplicatorOptions {
+  readonly sourceId: string;
+  /** Name of this process in leader records. */
+  readonly holder: string;
+  readonly slotName: string;
+  /** Shards of a new incarnation; another number than the current one starts a new incarnation (spec R 13.7.1). */
+  readonly shards: number;
+  /** Age an acknowledged record needs before Postgres may forget its transactions (spec R 8.6.1). */
+  readonly confirmDelayMs: number;
+  /** Upper limits of a record (spec R 9.5.1) and of one encoded change (9.5.3). */
+  readonly maxFragmentBytes: number;
+  readonly maxFragmentChanges: number;
+  readonly maxChangeBytes: number;
+  /** Publish window (spec R 8.3.1). */
+  readonly windowBytes: number;
+  readonly windowMessages: number;
+  /** Shortest time between progress records, and the longest while nothing happens (spec R 9.4.1). */
+  readonly progressIntervalMs: number;
+  readonly progressMaxIntervalMs: number;
+  /** How often the leader record is renewed in its registry. */
+  readonly heartbeatMs: number;
+  /** Waits between attempts to reach Postgres or NATS, and after an error only an operator can cure (spec O 2.2, 7.1). */
+  readonly retryMinMs: number;
+  readonly retryMaxMs: number;
+  readonly misconfiguredRetryMs: number;
+  /** How long a graceful stop waits for records in flight (spec R 4.7). */
+  readonly drainMs: number;
+}
+
+export const replicatorDefaults = {
+  shards: 8,
+  maxFragmentBytes: 512 * 1024,
+  maxFragmentChanges: 500,
+  maxChangeBytes: 256 * 1024 * 1024,
+  windowBytes: 64 * 1024 * 1024,
+  windowMessages: 4_096,
+  progressIntervalMs: 1_000,
+  progressMaxIntervalMs: 10_000,
+  heartbeatMs: 2_000,
+  retryMinMs: 1_000,
+  retryMaxMs: 10_000,
+  misconfiguredRetryMs: 60_000,
+  drainMs: 5_000,
+} as const satisfies Partial<ReplicatorOptions>;

@@ -1,0 +1,32 @@
+/** What a writer knows of itself when a publish did not come back as stored. */
+export interface WriterState {
+  readonly epoch: number;
+  /** Last sequence whose acknowledgement arrived. */
+  readonly acknowledgedSeq: number;
+  /** Last sequence given to a record, acknowledged or not. */
+  readonly assignedSeq: number;
+}
+
+export type Resynchronisation =
+  /** Everything up to `storedSeq` is stored: publish what comes after, in order. */
+  | { readonly kind: 'continue'; readonly storedSeq: number }
+  | { readonly kind: 'step_down'; readonly reason: 'fenced' | 'stream_regressed' | 'stream_lost' };
+
+/**
+ * What to do after a conflict or a lost answer, given the last record of the stream (spec R 9.3.2, 9.3.5, 9.3.7). While
+ * the last record carries our epoch, every sequence after our leader record is ours: others could not have published
+ * there without a leader record of their own.
+ */
+export function resynchronise(
+  writer: WriterState,
+  last: { readonly seq: number; readonly epoch: number } | undefined,
+): Resynchronisation {
+  if (last === undefined) return { kind: 'step_down', reason: 'stream_lost' };
+  if (last.epoch > writer.epoch) return { kind: 'step_down', reason: 'fenced' };
+  // An acknowledged tail is gone. Postgres still has it unless it was confirmed, which the next session checks (C3).
+  if (last.epoch < writer.epoch || last.seq < writer.acknowledgedSeq) {
+    return { kind: 'step_down', reason: 'stream_regressed' };
+  }
+  if (last.seq > writer.assignedSeq) return { kind: 'step_down', reason: 'fenced' };
+  return { kind: 'continue', storedSeq: last.seq };
+}

@@ -1,0 +1,48 @@
+import type { HealthReport } from '@shapecast/service-kit';
+import type { Outbox } from './outbox.ts';
+import type { Progress } from './progress.ts';
+
+/** `waiting`: another replicator holds the lock. `active`: streams from Postgres into the tx stream. */
+type ReplicatorPhase = 'starting' | 'waiting' | 'active';
+
+/** What the replicator knows of itself at the moment; written by its parts, read by the health endpoint. */
+export interface ReplicatorStatus {
+  phase: ReplicatorPhase;
+  incarnation: number | undefined;
+  epoch: number | undefined;
+  progress: Progress | undefined;
+  outbox: Outbox | undefined;
+  /** One sentence for people, undefined while all is well. */
+  lastError: string | undefined;
+}
+
+export function createStatus(): ReplicatorStatus {
+  return {
+    phase: 'starting',
+    incarnation: undefined,
+    epoch: undefined,
+    progress: undefined,
+    outbox: undefined,
+    lastError: undefined,
+  };
+}
+
+/** A standby that waits for the lock does its whole job, so it is ready: a rolling update goes on (spec O 1.2.2, 2.6). */
+export function reportOf(status: ReplicatorStatus, connected: boolean): HealthReport {
+  const { phase, incarnation, epoch, progress, lastError } = status;
+  const outbox = status.outbox?.state;
+  return {
+    ready: phase !== 'starting' && connected,
+    status: phase,
+    messagingConnected: connected,
+    incarnation,
+    epoch,
+    received: progress && String(progress.received),
+    durable: progress && String(progress.durable),
+    confirmed: progress && String(progress.confirmed),
+    publishWindow: outbox,
+    lastError: lastError ?? (outbox?.stalled ? STALLED : undefined),
+  };
+}
+
+const STALLED = 'NATS does not store records at the moment; publishing is retried and Postgres keeps the WAL.';

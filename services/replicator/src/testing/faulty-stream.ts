@@ -1,0 +1,127 @@
+import type { ChangeSource } from '@shapecast/change-source';
+import { ShapecastError } from '@shapecast/errors';
+import type { Messaging, PublishOutcome, TxStream, TxStreamId, TxStreams } from '@shapecast/messaging';
+
+/** What becomes of one publish. `late` reaches the stream when the test says so, its answer never comes back. */
+export type Fate = 'ok' | 'lost' | 'answer_lost' | 'answer_withheld' | 'late';
+
+/**
+ * The connection of one replicator to its tx streams, with a say in every publish. After `kill` nothing comes through,
+ * as when the process is gone; publishes marked `late` can be let loose afterwards, as by a zombie.
+ */
+export class FaultyConnection {
+  fate: (payload: Uint8Array) => Fate = () => 'ok';
+  /** Sizes above this are cut into several messages. */
+  maxPayloadBytes: number | undefined;
+  published = 0;
+  /** Told of every payload that really is in the stream. */
+  onStored: (payload: Uint8Array) => void = () => undefined;
+  killed = false;
+  readonly #late: (() => Promise<PublishOutcome>)[] = [];
+  readonly #messaging: Messaging;
+
+  constructor(messaging: Messaging) {
+    this.#messaging = messaging;
+  }
+
+  get messaging(): Messaging {
+    return { ...this.#messaging, txStreams: this.#wrapStreams(this.#messaging.txStreams) };
+  }
+
+  /** The replicator's way to Postgres. A killed process opens no sessions and confirms nothing, though its remains try to. */
+  source(source: ChangeSource): ChangeSource {
+    const alive = (): void => {
+      if (this.killed) throw new ShapecastError('SOURCE_UNAVAILABLE', 'This process is gone.');
+    };
+    return {
+      open: async (report, signal) => {
+        alive();
+        const session = await source.open((progress) => {
+          alive();
+          report(progress);
+        }, signal);
+        if (this.killed) await session.close();
+        alive();
+        return {
+          identity: session.identity,
+          slot: session.slot,
+          stream: (handler, streamSignal) => session.stream(handler, streamSignal),
+          confirm: (lsn) => {
+            if (!this.killed) session.confirm(lsn);
+          },
+          close: () => session.close(),
+        };
+      },
+    };
+  }
+
+  kill(): void {
+    this.killed = true;
+  }
+
+  /** Sends what was held back, in order; says what the stream answered. */
+  async letLoose(): Promise<PublishOutcome[]> {
+    return Promise.all(this.#late.splice(0).map((send) => send()));
+  }
+
+  #wrapStreams(streams: TxStreams): TxStreams {
+    return {
+      create: async (id: TxStreamId) => this.#wrap(await streams.create(id)),
+      open: async (id: TxStreamId) => {
+        const stream = await streams.open(id);
+        return stream && this.#wrap(stream);
+      },
+      delete: (id: TxStreamId) => streams.delete(id),
+    };
+  }
+
+  #wrap(stream: TxStream): TxStream {
+    return {
+      id: stream.id,
+      maxPayloadBytes: this.maxPayloadBytes ?? stream.maxPayloadBytes,
+      info: () => stream.info(),
+      get: (seq) => stream.get(seq),
+      last: () => (this.killed ? never() : stream.last()),
+      read: (...args) => stream.read(...args),
+      trim: (seq) => stream.trim(seq),
+      publish: (payload, options) => this.#publish(stream, payload, options),
+    };
+  }
+
+  async #publish(
+    stream: TxStream,
+    payload: Uint8Array,
+    options: { readonly expectedLastSeq: number; readonly msgId: string },
+  ): Promise<PublishOutcome> {
+    this.published += 1;
+    if (this.killed) return never();
+    const store = async (): Promise<PublishOutcome> => {
+      const outcome = await stream.publish(payload, options);
+      if (outcome.kind === 'stored') this.onStored(payload);
+      return outcome;
+    };
+    switch (this.fate(payload)) {
+      case 'ok':
+        return store().then((outcome) => (this.killed ? never() : outcome));
+      case 'lost':
+        throw unavailable();
+      case 'answer_lost':
+        await store();
+        throw unavailable();
+      case 'answer_withheld':
+        await store();
+        return never();
+      case 'late':
+        this.#late.push(store);
+        return never();
+    }
+  }
+}
+
+function never<T>(): Promise<T> {
+  return new Promise<T>(() => undefined);
+}
+
+function unavailable(): ShapecastError {
+  return new ShapecastError('STREAM_UNAVAILABLE', 'No answer from NATS.');
+}

@@ -1,0 +1,52 @@
+import {
+  bytes,
+  commonConfig,
+  commonNames,
+  count,
+  milliseconds,
+  parseConfig,
+  postgresUrl,
+  type Environment,
+} from '@shapecast/service-kit';
+import { z } from 'zod';
+
+/** Settings of the router service. */
+export const routerConfig = z.object({
+  ...commonConfig,
+  sourceUrl: postgresUrl('Source database: snapshots and catalog are read from it.'),
+  queryUrl: postgresUrl('The same database behind a pooler, for snapshots and catalog.').optional(),
+  streamId: z
+    .string()
+    .regex(/^[a-z0-9_]{1,40}$/, 'expected 1 to 40 lower-case letters, digits or _')
+    .default('default')
+    .describe('Part of the names of the slot and the publication.'),
+  natsUrl: z.string({ error: 'is required' }).describe('NATS server or servers, comma-separated.'),
+  redisUrl: z.string({ error: 'is required' }).describe('Redis server of the shape store.'),
+  poolSize: count(20, 'Connections to Postgres for snapshots and catalog.', 2),
+  snapshotConcurrency: count(16, 'Snapshots that this process takes at the same time.', 1),
+  windowBytes: bytes(64 * 1024 * 1024, 'Size of the stream records kept decoded for the shards of this process.'),
+  heartbeatMs: milliseconds(1_000, 'How often this router tells the others that it lives; they forget it after 5 s.'),
+  healthPort: count(3001, 'Port of /live, /ready and /health.'),
+  healthHost: z.string().default('0.0.0.0').describe('Address of the health port.'),
+});
+
+export const routerConfigNames = {
+  ...commonNames,
+  sourceUrl: ['DATABASE_URL'],
+  queryUrl: ['ELECTRIC_POOLED_DATABASE_URL'],
+  streamId: ['ELECTRIC_REPLICATION_STREAM_ID'],
+  natsUrl: ['SHAPECAST_NATS_URL'],
+  redisUrl: ['SHAPECAST_REDIS_URL'],
+  poolSize: ['SHAPECAST_DB_POOL_SIZE', 'ELECTRIC_DB_POOL_SIZE'],
+  snapshotConcurrency: ['SHAPECAST_SNAPSHOT_CONCURRENCY'],
+  windowBytes: ['SHAPECAST_ROUTER_WINDOW_BYTES'],
+  heartbeatMs: ['SHAPECAST_ROUTER_HEARTBEAT'],
+  healthPort: ['SHAPECAST_HEALTH_PORT'],
+  healthHost: ['SHAPECAST_HEALTH_HOST'],
+} as const;
+
+export type RouterConfig = z.output<typeof routerConfig>;
+
+export function parseRouterConfig(env: Environment): RouterConfig {
+  return parseConfig(routerConfig, routerConfigNames, env);
+}

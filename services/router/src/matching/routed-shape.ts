@@ -1,0 +1,55 @@
+import type { Lsn } from '@shapecast/log';
+import { isVisible, type ShapeRecord } from '@shapecast/shape-store';
+import type { EncodedMessage, SharedEncoder } from './encoded-change.ts';
+
+/** A transaction as the matcher sees it: identity, and the headers its messages share. */
+export interface OpenTransaction {
+  readonly lsn: Lsn;
+  readonly xid: bigint;
+  /** First message of the record in which it began, for `ShardCursor.openTxSeq`. */
+  readonly seq: number;
+  readonly headers: string;
+}
+
+/** A shape in a shard's index, with room for what the step at hand has to remember of it. */
+export class RoutedShape {
+  record: ShapeRecord;
+  /** Set while the shape's table is compiled for the relation at hand. */
+  encoder: SharedEncoder | undefined;
+  /** The transaction that `held` belongs to. */
+  transaction: OpenTransaction | undefined;
+  /** Its newest entry of that transaction, which is the last one unless another follows (MS-5). */
+  held: EncodedMessage | undefined;
+  #asked: OpenTransaction | undefined;
+  #answer = false;
+
+  constructor(record: ShapeRecord) {
+    this.record = record;
+  }
+
+  get handle(): string {
+    return this.record.handle;
+  }
+
+  /**
+   * Whether the shape takes part in a transaction: not when the shard had started it before the shape was registered (R
+   * 10.6.2), nor when the snapshot shows it (R 10.6.4). While the snapshot is unknown the store filters.
+   */
+  accepts(transaction: OpenTransaction): boolean {
+    if (transaction === this.#asked) return this.#answer;
+    this.#asked = transaction;
+    this.#answer = this.#decide(transaction);
+    return this.#answer;
+  }
+
+  update(record: ShapeRecord): void {
+    this.record = record;
+    this.#asked = undefined;
+  }
+
+  #decide({ lsn, xid }: OpenTransaction): boolean {
+    const { regLsn, snapshot } = this.record;
+    if (lsn <= regLsn) return false;
+    return snapshot === undefined || lsn > snapshot.insertLsn || !isVisible(snapshot, xid);
+  }
+}

@@ -1,0 +1,174 @@
+import type { Relation } from '@shapecast/log';
+import { RowEncoder, projectionKey } from '@shapecast/protocol';
+import { fingerprintMismatch, parseStoredWhere, TableIndex } from '@shapecast/shape';
+import type { ShapeRecord } from '@shapecast/shape-store';
+import { SharedEncoder } from './encoded-change.ts';
+import { RoutedShape } from './routed-shape.ts';
+
+/** The shapes of one table, compiled for its rows as `relation` describes them. */
+export interface TableShapes {
+  readonly relation: Relation;
+  readonly matcher: TableIndex<RoutedShape>;
+  readonly shapes: ReadonlySet<RoutedShape>;
+  /** Shapes whose fingerprint the relation does not satisfy: they rotate with the first change that concerns them (R 10.3.2). */
+  readonly mismatched: ReadonlyMap<RoutedShape, string>;
+}
+
+class Table implements TableShapes {
+  relation: Relation;
+  readonly matcher: TableIndex<RoutedShape>;
+  readonly shapes = new Set<RoutedShape>();
+  readonly mismatched = new Map<RoutedShape, string>();
+  readonly #encoders = new Map<string, SharedEncoder>();
+  readonly #columns: readonly string[];
+
+  constructor(relation: Relation) {
+    this.relation = relation;
+    this.matcher = new TableIndex(relation.columns);
+    this.#columns = relation.columns.map((column) => column.name);
+  }
+
+  add(shape: RoutedShape): void {
+    this.shapes.add(shape);
+    const { definition, fingerprint } = shape.record;
+    const mismatch = fingerprintMismatch(fingerprint, this.relation, definition.allColumns);
+    if (mismatch !== undefined) return void this.mismatched.set(shape, mismatch);
+    try {
+      shape.encoder = this.#encoder(definition);
+      const { where } = definition;
+      this.matcher.add(shape, where === '' ? undefined : parseStoredWhere(where, this.relation.columns));
+    } catch {
+      this.mismatched.set(shape, 'the shape cannot be evaluated on its table');
+    }
+  }
+
+  remove(shape: RoutedShape): void {
+    this.shapes.delete(shape);
+    if (!this.mismatched.delete(shape)) this.matcher.remove(shape);
+  }
+
+  #encoder(definition: ShapeRecord['definition']): SharedEncoder {
+    const key = projectionKey(definition);
+    let encoder = this.#encoders.get(key);
+    if (encoder === undefined) {
+      encoder = new SharedEncoder(new RowEncoder(definition, this.#columns));
+      this.#encoders.set(key, encoder);
+    }
+    return encoder;
+  }
+}
+
+/**
+ * The shapes of one shard by table. A table is compiled when a change of it comes by, for the columns that the change's
+ * relation has; a relation that looks different later compiles it again (R 10.3.5).
+ */
+export class ShardIndex {
+  readonly #shapes = new Map<string, RoutedShape>();
+  readonly #byOid = new Map<number, Set<RoutedShape>>();
+  readonly #byName = new Map<string, Set<RoutedShape>>();
+  readonly #tables = new Map<number, Table>();
+
+  get size(): number {
+    return this.#shapes.size;
+  }
+
+  get(handle: string): RoutedShape | undefined {
+    return this.#shapes.get(handle);
+  }
+
+  all(): IterableIterator<RoutedShape> {
+    return this.#shapes.values();
+  }
+
+  /** Replaces everything. */
+  reset(records: readonly ShapeRecord[]): void {
+    this.#shapes.clear();
+    this.#byOid.clear();
+    this.#byName.clear();
+    this.#tables.clear();
+    this.apply(records);
+  }
+
+  /** Takes in shapes that came, changed state, or died. */
+  apply(records: readonly ShapeRecord[]): void {
+    for (const record of records) {
+      const known = this.#shapes.get(record.handle);
+      if (record.state === 'dead') {
+        if (known) this.#remove(known);
+      } else if (known) known.update(record);
+      else this.#add(new RoutedShape(record));
+    }
+  }
+
+  /** The shapes that a change of `relation` may concern; undefined when there are none. */
+  table(relation: Relation): TableShapes | undefined {
+    const known = this.#tables.get(relation.oid);
+    if (known?.relation === relation) return known;
+    if (known && sameRelation(known.relation, relation)) {
+      known.relation = relation;
+      return known;
+    }
+    return this.#compile(relation);
+  }
+
+  #compile(relation: Relation): TableShapes | undefined {
+    const shapes = new Set(this.#byOid.get(relation.oid));
+    // A table that was dropped and made again has the name but not the oid: its old shapes mismatch (R 10.3.2).
+    for (const shape of this.#byName.get(nameKey(relation.schema, relation.name)) ?? []) shapes.add(shape);
+    if (shapes.size === 0) return undefined;
+    const table = new Table(relation);
+    for (const shape of shapes) table.add(shape);
+    this.#tables.set(relation.oid, table);
+    return table;
+  }
+
+  #add(shape: RoutedShape): void {
+    const { definition } = shape.record;
+    this.#shapes.set(shape.handle, shape);
+    addTo(this.#byOid, definition.oid, shape);
+    addTo(this.#byName, nameKey(definition.schema, definition.table), shape);
+    this.#tables.get(definition.oid)?.add(shape);
+  }
+
+  #remove(shape: RoutedShape): void {
+    const { definition } = shape.record;
+    this.#shapes.delete(shape.handle);
+    removeFrom(this.#byOid, definition.oid, shape);
+    removeFrom(this.#byName, nameKey(definition.schema, definition.table), shape);
+    for (const [oid, table] of this.#tables) {
+      if (!table.shapes.has(shape)) continue;
+      table.remove(shape);
+      if (table.shapes.size === 0) this.#tables.delete(oid);
+    }
+  }
+}
+
+function sameRelation(a: Relation, b: Relation): boolean {
+  return (
+    a.schema === b.schema &&
+    a.name === b.name &&
+    a.columns.length === b.columns.length &&
+    a.keyColumns.length === b.keyColumns.length &&
+    a.keyColumns.every((ordinal, i) => ordinal === b.keyColumns[i]) &&
+    a.columns.every((column, i) => {
+      const other = b.columns[i] as Relation['columns'][number];
+      return column.name === other.name && column.typeOid === other.typeOid && column.typeMod === other.typeMod;
+    })
+  );
+}
+
+function nameKey(schema: string, table: string): string {
+  return JSON.stringify([schema, table]);
+}
+
+function addTo<K>(map: Map<K, Set<RoutedShape>>, key: K, shape: RoutedShape): void {
+  const set = map.get(key);
+  if (set) set.add(shape);
+  else map.set(key, new Set([shape]));
+}
+
+function removeFrom<K>(map: Map<K, Set<RoutedShape>>, key: K, shape: RoutedShape): void {
+  const set = map.get(key);
+  set?.delete(shape);
+  if (set?.size === 0) map.delete(key);
+}

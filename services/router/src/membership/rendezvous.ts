@@ -1,0 +1,41 @@
+/**
+ * Who owns which shard, computed alike by everybody from the same list of routers: each shard goes to the router that draws the
+ * highest number for it, except that no router takes more than its even share. A router that comes or goes moves little more
+ * than its own shards (spec R 13.1.2).
+ */
+export function assignShards(shards: number, routers: readonly string[]): string[] {
+  if (routers.length === 0) return [];
+  const share = Math.ceil(shards / routers.length);
+  const load = new Map<string, number>();
+  return Array.from({ length: shards }, (_, shard) => {
+    let best: string | undefined;
+    let bestDraw = -1;
+    for (const router of routers) {
+      if ((load.get(router) ?? 0) >= share) continue;
+      const number = draw(router, shard);
+      if (number > bestDraw || (number === bestDraw && best !== undefined && router < best)) {
+        best = router;
+        bestDraw = number;
+      }
+    }
+    const owner = best as string;
+    load.set(owner, (load.get(owner) ?? 0) + 1);
+    return owner;
+  });
+}
+
+/** FNV-1a with a final mix, so that neighbouring shards draw independently. 32 bits. */
+function draw(router: string, shard: number): number {
+  let hash = 0x811c9dc5;
+  const text = `${router}/${shard}`;
+  for (let i = 0; i < text.length; i += 1) {
+    hash ^= text.charCodeAt(i);
+    hash = Math.imul(hash, 0x01000193);
+  }
+  hash ^= hash >>> 16;
+  hash = Math.imul(hash, 0x85ebca6b);
+  hash ^= hash >>> 13;
+  hash = Math.imul(hash, 0xc2b2ae35);
+  hash ^= hash >>> 16;
+  return hash >>> 0;
+}

@@ -1,0 +1,128 @@
+import type { ShardIndex } from './matching/shard-index.ts';
+import { Step, type StepStart } from './matching/step.ts';
+import type { TakeLimits } from './stream/record-window.ts';
+import type { StreamRecord } from './stream/stream-record.ts';
+
+export interface StepLimits {
+  /** Bounds of one append: it takes no further record past them. */
+  readonly maxStepChanges: number;
+  readonly maxStepBytes: number;
+  readonly maxStepEntries: number;
+  /** How long records that concern no shape may wait for more before the cursor is moved over them. */
+  readonly lingerMs: number;
+  /** The same for a shard without any shape. */
+  readonly emptyLingerMs: number;
+  readonly maxLingerRecords: number;
+}
+
+/** Reads that are small beside a step, so that a step stops growing near its bounds. */
+const READ_RECORDS = 16;
+/** From this many void appends in a row on, steps are made smaller. */
+const CONFLICTS_TO_SHRINK = 2;
+
+/** The step a shard works on, with the records it was made from: it may have to be made again until it is appended. */
+export class PendingStep {
+  readonly #index: ShardIndex;
+  readonly #limits: StepLimits;
+  #step: Step | undefined;
+  #records: StreamRecord[] = [];
+  #changes = 0;
+  #since = 0;
+  /** Records that were taken from the stream and then left out of the step. */
+  #ahead: StreamRecord[] = [];
+  /** Appends in a row that a new version of the set of shapes made void. */
+  #conflicts = 0;
+
+  constructor(index: ShardIndex, limits: StepLimits) {
+    this.#index = index;
+    this.#limits = limits;
+  }
+
+  /** Undefined while there is nothing to append. */
+  get step(): Step | undefined {
+    return this.#step;
+  }
+
+  /**
+   * Adds records until none is at hand or the step is full. Returns the record before which operations are missing, if
+   * there is one. `start` and `nowMs` are for a step that begins now.
+   */
+  collect(
+    read: (limits: TakeLimits) => readonly StreamRecord[],
+    start: StepStart,
+    nowMs: number,
+  ): StreamRecord | undefined {
+    // What did not get through is tried alone.
+    if (this.#conflicts >= CONFLICTS_TO_SHRINK && this.#step) return undefined;
+    const { maxStepChanges, maxStepBytes: maxBytes } = this.#limits;
+    while (!this.#isFull()) {
+      const limits = { maxRecords: READ_RECORDS, maxChanges: maxStepChanges - this.#changes, maxBytes };
+      const records = this.#ahead.length > 0 ? this.#ahead.splice(0, 1) : read(limits);
+      if (records.length === 0) return undefined;
+      for (const record of records) {
+        if (this.#step === undefined) this.#since = nowMs;
+        this.#step ??= new Step(this.#index, start);
+        if (!this.#step.add(record)) return record;
+        this.#records.push(record);
+        this.#changes += record.changes;
+      }
+    }
+    return undefined;
+  }
+
+  /** How long the step may still wait for more records; Infinity when there is none. Entries do not wait. */
+  lingerMs(nowMs: number): number {
+    const { maxLingerRecords, maxStepChanges, lingerMs, emptyLingerMs } = this.#limits;
+    if (this.#step === undefined) return Infinity;
+    if (this.#step.size > 0 || this.#records.length >= maxLingerRecords || this.#changes >= maxStepChanges) return 0;
+    return this.#since + (this.#index.size === 0 ? emptyLingerMs : lingerMs) - nowMs;
+  }
+
+  /** The same records once more, after the shapes have changed. */
+  matchAgain(start: StepStart): void {
+    if (this.#step === undefined) return;
+    this.#step = new Step(this.#index, start);
+    for (const record of this.#records) this.#step.add(record);
+  }
+
+  /**
+   * The set of shapes changed before the step was appended. While shapes are created faster than a step can be matched, every
+   * append would come too late: smaller ones get through (spec R 13.3.3).
+   */
+  conflicted(): void {
+    this.#conflicts += 1;
+    if (this.#conflicts < CONFLICTS_TO_SHRINK || this.#records.length < 2) return;
+    const keep = Math.ceil(this.#records.length / 2);
+    this.#ahead = [...this.#records.slice(keep), ...this.#ahead];
+    this.#records = this.#records.slice(0, keep);
+    this.#changes = this.#records.reduce((sum, record) => sum + record.changes, 0);
+  }
+
+  /** The step was appended. */
+  done(): void {
+    this.#conflicts = 0;
+    this.#clear();
+  }
+
+  /** Drops everything: reading begins elsewhere. */
+  forget(): void {
+    this.#ahead = [];
+    this.#clear();
+  }
+
+  #clear(): void {
+    this.#step = undefined;
+    this.#records = [];
+    this.#changes = 0;
+  }
+
+  #isFull(): boolean {
+    const { maxStepChanges, maxLingerRecords, maxStepEntries, maxStepBytes } = this.#limits;
+    const step = this.#step;
+    return (
+      this.#changes >= maxStepChanges ||
+      this.#records.length >= maxLingerRecords ||
+      (step !== undefined && (step.size >= maxStepEntries || step.bytes >= maxStepBytes))
+    );
+  }
+}

@@ -1,0 +1,244 @@
+import type { SourceDatabase } from '@shapecast/change-source';
+import { ShapecastError } from '@shapecast/errors';
+import { BUCKETS, introspectSubject, type Messaging, type SourceRecord } from '@shapecast/messaging';
+import { Backoff, type Clock, type Component, type HealthReport, type Logger } from '@shapecast/service-kit';
+import type { ShapeStore } from '@shapecast/shape-store';
+import { Latch } from './latch.ts';
+import { Membership } from './membership/membership.ts';
+import { assignShards } from './membership/rendezvous.ts';
+import { SourceShards } from './source-shards.ts';
+import { SnapshotQueue } from './snapshot/snapshot-queue.ts';
+import { DEFAULT_WORKER_OPTIONS, type ShardWorkerOptions } from './shard-worker.ts';
+
+export interface RouterDeps {
+  readonly messaging: Messaging;
+  readonly store: ShapeStore;
+  readonly database: SourceDatabase;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface RouterOptions {
+  readonly source: string;
+  /** Unique among the routers of the source; `[A-Za-z0-9_-]+`. */
+  readonly routerId: string;
+  /** Encoded size of the stream records kept decoded for the shards. */
+  readonly windowBytes?: number;
+  /** Snapshots at a time. */
+  readonly snapshotConcurrency?: number;
+  readonly heartbeatMs?: number;
+  /** How long a shard that another live router still owns is left to it to hand over. */
+  readonly handoverMs?: number;
+  /** How long the data of an ended shape stays readable (spec R 14.8). */
+  readonly sweepGraceMs?: number;
+  readonly worker?: Partial<ShardWorkerOptions>;
+}
+
+export interface Router extends Component {
+  report(): HealthReport;
+}
+
+const SWEEP_INTERVAL_MS = 10_000;
+
+/** Turns the tx stream of a source into shape logs: owns some of the source's shards, beside other routers. */
+export function createRouter(deps: RouterDeps, options: RouterOptions): Router {
+  return new RouterService(deps, options);
+}
+
+class RouterService implements Router {
+  readonly name = 'router';
+  readonly #deps: RouterDeps;
+  readonly #options: RouterOptions;
+  readonly #log: Logger;
+  readonly #membership: Membership;
+  readonly #snapshots: SnapshotQueue;
+  readonly #stop = new AbortController();
+  readonly #wake = new Latch();
+  readonly #loops: Promise<void>[] = [];
+  #stopServing: (() => void) | undefined;
+  #record: SourceRecord | undefined;
+  #shards: SourceShards | undefined;
+  /** When this router first wanted a shard that another one still owns. */
+  readonly #wantedSince = new Map<number, number>();
+  #wanted: ReadonlySet<number> | undefined;
+
+  constructor(deps: RouterDeps, options: RouterOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#log = deps.log.child({ component: 'router', source: options.source, router: options.routerId });
+    const { clock, messaging } = deps;
+    const { source, routerId } = options;
+    this.#membership = new Membership(
+      { registries: messaging.registries, clock, log: this.#log },
+      { source, routerId, heartbeatMs: options.heartbeatMs ?? 1_000 },
+      () => this.#wake.set(),
+    );
+    this.#snapshots = new SnapshotQueue(
+      { ...deps, log: this.#log, rpc: messaging.rpc, hints: messaging.hints },
+      { source, concurrency: options.snapshotConcurrency ?? 16 },
+    );
+  }
+
+  report(): HealthReport {
+    const { messaging, store } = this.#deps;
+    const shards = this.#shards?.report() ?? [];
+    const owned = shards.filter((shard) => shard.owned).length;
+    const connected = messaging.connected() && store.connected();
+    const settled = this.#wanted !== undefined && owned === this.#wanted.size;
+    return {
+      ready: connected && settled,
+      status: this.#wanted === undefined || !connected ? 'starting' : settled ? 'active' : 'taking over',
+      messaging: messaging.connected(),
+      store: store.connected(),
+      incarnation: this.#record?.incarnation,
+      routers: this.#membership.live.length,
+      snapshots: this.#snapshots.size,
+      owned,
+      shapes: shards.reduce((sum, shard) => sum + shard.shapes, 0),
+      lag: shards.reduce((most, shard) => Math.max(most, shard.lag), 0),
+      shards,
+    };
+  }
+
+  /** Starts the work and returns: what it waits for (source, registries, store) may come later and may go again. */
+  async start(): Promise<void> {
+    const { signal } = this.#stop;
+    this.#stopServing = this.#deps.messaging.rpc.serve(introspectSubject(this.#options.source), (request, until) =>
+      this.#introspect(request, until),
+    );
+    this.#loops.push(
+      this.#membership.run(signal),
+      this.#watchSource(signal),
+      this.#reconcile(signal),
+      this.#sweep(signal),
+    );
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    this.#stop.abort(new Error('the router is stopping'));
+    this.#stopServing?.();
+    this.#wake.set();
+    this.#snapshots.close();
+    await this.#shards?.stop();
+    await Promise.allSettled(this.#loops);
+    await this.#membership.leave().catch((err: unknown) => this.#log.debug({ err }, 'router could not say goodbye'));
+  }
+
+  async #introspect(request: unknown, signal: AbortSignal): Promise<unknown> {
+    const { schema, table } = (request ?? {}) as { readonly schema?: unknown; readonly table?: unknown };
+    if (typeof schema !== 'string' || typeof table !== 'string') {
+      throw new ShapecastError('INVALID_REQUEST', 'introspect needs the names of a schema and a table');
+    }
+    return (await this.#deps.database.introspect(schema, table, signal)) ?? null;
+  }
+
+  async #watchSource(signal: AbortSignal): Promise<void> {
+    const { clock, messaging } = this.#deps;
+    const { source } = this.#options;
+    const backoff = new Backoff(clock, { minMs: 100, maxMs: 5_000 });
+    let stopWatching: (() => void) | undefined;
+    while (!signal.aborted) {
+      try {
+        const sources = await messaging.registries.open<SourceRecord>(BUCKETS.sources.name);
+        stopWatching ??= await sources.watch(source, (key, entry) => {
+          if (key === source && entry) this.#setRecord(entry.value);
+        });
+        const entry = await sources.get(source);
+        if (entry) this.#setRecord(entry.value);
+        backoff.reset();
+        await clock.sleep(2_000, signal);
+      } catch (err) {
+        if (signal.aborted) break;
+        this.#log.warn({ err }, 'source registry cannot be reached, retrying');
+        await backoff.wait(signal).catch(() => undefined);
+      }
+    }
+    stopWatching?.();
+  }
+
+  #setRecord(record: SourceRecord): void {
+    if (this.#record !== undefined && record.incarnation <= this.#record.incarnation) return;
+    this.#record = record;
+    this.#wake.set();
+  }
+
+  /** Keeps what this router owns equal to what it should own. */
+  async #reconcile(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    while (!signal.aborted) {
+      try {
+        await this.#reconcileOnce();
+      } catch (err) {
+        if (!signal.aborted) this.#log.warn({ err }, 'shards cannot be set up, retrying');
+      }
+      await this.#wake.wait(clock, 500, signal);
+    }
+  }
+
+  async #reconcileOnce(): Promise<void> {
+    const record = this.#record;
+    if (record === undefined || !this.#membership.joined) return;
+    if (this.#shards?.incarnation !== record.incarnation) await this.#turnTo(record);
+    const shards = this.#shards;
+    if (shards === undefined || this.#stop.signal.aborted) return;
+    const live = this.#membership.live;
+    const owners = assignShards(
+      record.shards,
+      live.map(({ id }) => id),
+    );
+    const wanted = new Set(owners.flatMap((owner, shard) => (owner === this.#options.routerId ? [shard] : [])));
+    this.#wanted = wanted;
+    for (const shard of shards.running()) if (!wanted.has(shard)) shards.drop(shard);
+    for (const shard of wanted) if (this.#mayStart(shard)) shards.take(shard);
+  }
+
+  /** A shard that its owner is about to release is waited for, so that no step is done twice. */
+  #mayStart(shard: number): boolean {
+    const { clock } = this.#deps;
+    const { routerId, handoverMs } = this.#options;
+    const elsewhere = this.#membership.live.some(({ id, owned }) => id !== routerId && owned.includes(shard));
+    if (!elsewhere) {
+      this.#wantedSince.delete(shard);
+      return true;
+    }
+    const since = this.#wantedSince.get(shard) ?? clock.now();
+    this.#wantedSince.set(shard, since);
+    return clock.now() - since >= (handoverMs ?? 1_500);
+  }
+
+  async #turnTo(record: SourceRecord): Promise<void> {
+    const { source, windowBytes, worker } = this.#options;
+    const stream = await this.#deps.messaging.txStreams.open({ source, incarnation: record.incarnation });
+    if (stream === undefined)
+      throw new ShapecastError('NOT_READY', 'The tx stream of the incarnation does not exist yet.');
+    await this.#shards?.stop();
+    this.#log.info(
+      { incarnation: record.incarnation, shards: record.shards },
+      'following an incarnation of the source',
+    );
+    this.#shards = new SourceShards(
+      {
+        ...this.#deps,
+        hints: this.#deps.messaging.hints,
+        stream,
+        snapshots: this.#snapshots,
+        log: this.#log,
+      },
+      {
+        windowBytes: windowBytes ?? 64 * 1024 * 1024,
+        worker: { ...DEFAULT_WORKER_OPTIONS, ...worker },
+        onOwned: (owned) => this.#membership.setOwned(owned),
+      },
+    );
+  }
+
+  async #sweep(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    while (!signal.aborted) {
+      await clock.sleep(SWEEP_INTERVAL_MS, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      await this.#shards?.sweep(this.#options.sweepGraceMs ?? 120_000);
+    }
+  }
+}

@@ -1,0 +1,112 @@
+import type { Hints, TxStream } from '@shapecast/messaging';
+import type { Clock, Logger } from '@shapecast/service-kit';
+import type { ShapeStore } from '@shapecast/shape-store';
+import { ShardWorker, type ShardWorkerOptions } from './shard-worker.ts';
+import type { SnapshotQueue } from './snapshot/snapshot-queue.ts';
+import { RecordWindow } from './stream/record-window.ts';
+
+interface SourceShardsDeps {
+  readonly store: ShapeStore;
+  readonly hints: Hints;
+  readonly stream: TxStream;
+  readonly snapshots: SnapshotQueue;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+interface SourceShardsOptions {
+  readonly windowBytes: number;
+  readonly worker: ShardWorkerOptions;
+  /** Told the owned shards whenever they change. */
+  readonly onOwned: (owned: readonly number[]) => void;
+}
+
+interface Running {
+  readonly worker: ShardWorker;
+  readonly abort: AbortController;
+  readonly done: Promise<void>;
+}
+
+/** A shard that was lost to another router is not fought for: membership gets this long to tell who should have it. */
+const LOST_PAUSE_MS = 1_000;
+const WINDOW_STALL_MS = 500;
+
+/** The shards of one incarnation that this process owns or tries to own, and the record window they share. */
+export class SourceShards {
+  readonly #deps: SourceShardsDeps;
+  readonly #options: SourceShardsOptions;
+  readonly #window: RecordWindow;
+  readonly #running = new Map<number, Running>();
+  readonly #lostAt = new Map<number, number>();
+
+  constructor(deps: SourceShardsDeps, options: SourceShardsOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#window = new RecordWindow(deps, { maxBytes: options.windowBytes, stallMs: WINDOW_STALL_MS });
+  }
+
+  get incarnation(): number {
+    return this.#deps.stream.id.incarnation;
+  }
+
+  running(): readonly number[] {
+    return [...this.#running.keys()];
+  }
+
+  report() {
+    return [...this.#running].map(([shard, { worker }]) => ({ shard, owned: worker.owned, ...worker.report() }));
+  }
+
+  /** Starts to own a shard, unless it does or has just lost it. */
+  take(shard: number): void {
+    if (this.#running.has(shard)) return;
+    if (this.#deps.clock.now() - (this.#lostAt.get(shard) ?? -Infinity) < LOST_PAUSE_MS) return;
+    const abort = new AbortController();
+    const id = { ...this.#deps.stream.id, shard };
+    const worker = new ShardWorker({ ...this.#deps, window: this.#window }, id, this.#options.worker);
+    const done = this.#run(shard, worker, abort.signal);
+    this.#running.set(shard, { worker, abort, done });
+  }
+
+  /** Finishes the call in flight and gives the shard up. */
+  drop(shard: number): void {
+    this.#running.get(shard)?.abort.abort(new Error('the shard moves to another router'));
+  }
+
+  async stop(): Promise<void> {
+    const all = [...this.#running.values()];
+    for (const { abort } of all) abort.abort(new Error('the router is stopping'));
+    await Promise.all(all.map(({ done }) => done));
+    await this.#window.close();
+  }
+
+  /** Deletes what is left of shapes that ended longer than `graceMs` ago. */
+  async sweep(graceMs: number): Promise<void> {
+    for (const { worker } of [...this.#running.values()]) {
+      if (!worker.owned) continue;
+      try {
+        await this.#deps.store.sweep(worker.shard, graceMs);
+      } catch (err) {
+        this.#deps.log.debug({ err, shard: worker.shard.shard }, 'ended shapes were not swept');
+      }
+    }
+  }
+
+  async #run(shard: number, worker: ShardWorker, signal: AbortSignal): Promise<void> {
+    try {
+      const outcome = await worker.run(() => this.#announce(), signal);
+      if (outcome === 'lost') this.#lostAt.set(shard, this.#deps.clock.now());
+    } catch (err) {
+      this.#lostAt.set(shard, this.#deps.clock.now());
+      this.#deps.log.error({ err, shard }, 'shard worker failed, starting it again');
+    } finally {
+      this.#running.delete(shard);
+      this.#announce();
+    }
+  }
+
+  #announce(): void {
+    const owned = [...this.#running].filter(([, { worker }]) => worker.owned).map(([shard]) => shard);
+    this.#options.onOwned(owned.sort((a, b) => a - b));
+  }
+}

@@ -1,0 +1,51 @@
+import { ShapecastError } from '@shapecast/errors';
+import type { RecordDecoder } from '@shapecast/log';
+import { SliceAssembler } from '@shapecast/log';
+import type { TxStream } from '@shapecast/messaging';
+import type { StreamRecord } from './stream-record.ts';
+
+export interface ReadOptions {
+  /** What the messaging layer may hold unread. */
+  readonly maxBufferedBytes: number;
+  readonly decoder: RecordDecoder;
+}
+
+/**
+ * Decodes the tx stream from `fromSeq` on and puts sliced records together. The first record shows by its `firstSeq` when
+ * older ones are no longer stored. Throws STREAM_UNAVAILABLE when the stream is lost, skips a sequence, or belongs to another
+ * incarnation (spec R 9.6.2); whoever reads starts again from where it is. That no operation is missing is for the consumer
+ * to see, from the chain of positions: sequences may lack records that carried none.
+ */
+export async function* readRecords(
+  stream: TxStream,
+  fromSeq: number,
+  options: ReadOptions,
+  signal: AbortSignal,
+): AsyncGenerator<StreamRecord> {
+  const assembler = new SliceAssembler({ decoder: options.decoder });
+  let previous: number | undefined;
+  let firstSeq = 0;
+  let bytes = 0;
+  for await (const { seq, payload } of stream.read(fromSeq, { maxBufferedBytes: options.maxBufferedBytes }, signal)) {
+    if (previous !== undefined && seq !== previous + 1) throw broken('A message of the tx stream is missing.', { seq });
+    previous = seq;
+    const record = options.decoder.decode(payload);
+    if (record.incarnation !== stream.id.incarnation) {
+      throw broken('A message of the tx stream belongs to another incarnation.', { seq });
+    }
+    if (assembler.pending === 0 || record.kind !== 'slice' || record.index === 0) {
+      firstSeq = seq;
+      bytes = 0;
+    }
+    bytes += payload.length;
+    const whole = assembler.accept(record);
+    if (whole === undefined) continue;
+    let changes = 0;
+    if (whole.kind === 'data') for (const part of whole.parts) changes += part.changes.length;
+    yield { seq, firstSeq: whole === record ? seq : firstSeq, record: whole, bytes, changes };
+  }
+}
+
+function broken(message: string, details: Readonly<Record<string, unknown>>): ShapecastError {
+  return new ShapecastError('STREAM_UNAVAILABLE', message, details);
+}

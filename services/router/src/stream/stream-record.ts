@@ -1,0 +1,13 @@
+import type { SliceRecord, TxRecord } from '@shapecast/log';
+
+/** A whole record of the tx stream and where it is stored. */
+export interface StreamRecord {
+  /** Sequence of the message that completed it. */
+  readonly seq: number;
+  /** Sequence of its first message: smaller than `seq` when it came in slices. */
+  readonly firstSeq: number;
+  readonly record: Exclude<TxRecord, SliceRecord>;
+  /** Size of its messages. */
+  readonly bytes: number;
+  readonly changes: number;
+}

@@ -1,0 +1,192 @@
+import { randomUUID } from 'node:crypto';
+import { MemoryDatabase, MemorySourceDatabase, type MemoryTransaction } from '@shapecast/change-source';
+import {
+  chainAfter,
+  encodeRecord,
+  POSITION_ZERO,
+  type DataRecord,
+  type Lsn,
+  type ProgressRecord,
+  type RecordChain,
+  type TransactionPart,
+} from '@shapecast/log';
+import {
+  BUCKETS,
+  openMemoryMessaging,
+  publishTableSubject,
+  type Messaging,
+  type SourceRecord,
+  type TxStream,
+} from '@shapecast/messaging';
+import { silentLogger, systemClock, type Logger } from '@shapecast/service-kit';
+import {
+  buildDefinition,
+  buildFingerprint,
+  compileClause,
+  definitionDigest,
+  parseStoredWhere,
+  parseWhere,
+  shardOf,
+  type RelationInfo,
+} from '@shapecast/shape';
+import { openMemoryShapeStore, type ShapeStore, type ShardId } from '@shapecast/shape-store';
+import { createRouter, type Router, type RouterOptions } from '../router.ts';
+
+const INCARNATION = 1;
+
+export interface ShapeRequest {
+  readonly where?: string;
+  readonly columns?: readonly string[];
+  readonly replica?: 'default' | 'full';
+  readonly log?: 'full' | 'changes_only';
+  readonly chunkBytes?: number;
+}
+
+export interface PlacedShape {
+  readonly shard: ShardId;
+  readonly handle: string;
+}
+
+/** A source in memory with everything around a router, and the tx stream written as a replicator would. */
+export class Harness {
+  readonly source = `test${randomUUID().slice(0, 8)}`;
+  readonly messaging: Messaging = openMemoryMessaging(systemClock);
+  readonly store: ShapeStore;
+  readonly memory = new MemoryDatabase();
+  readonly database = new MemorySourceDatabase(this.memory, {
+    matches: (where, row, table) => {
+      const clause = parseStoredWhere(where, table.columns);
+      return compileClause(clause, table.columns)(table.columns.map(({ name }) => row[name] ?? null)) === true;
+    },
+  });
+  readonly shards: number;
+  readonly items: RelationInfo;
+  readonly #routers: Router[] = [];
+  #stream: TxStream | undefined;
+  #chain: RecordChain = { position: POSITION_ZERO, progressLsn: 0n as Lsn };
+  #lastSeq = 0;
+  #written = 0n as Lsn;
+
+  constructor(options: { readonly shards?: number; readonly store?: ShapeStore } = {}) {
+    this.shards = options.shards ?? 2;
+    this.store = options.store ?? openMemoryShapeStore(systemClock);
+    this.items = this.memory.createTable({
+      schema: 'public',
+      name: 'items',
+      columns: ['id', 'owner', 'note'],
+      primaryKey: ['id'],
+    });
+  }
+
+  get stream(): TxStream {
+    if (this.#stream === undefined) throw new Error('open() was not called');
+    return this.#stream;
+  }
+
+  async open(): Promise<void> {
+    this.#stream = await this.messaging.txStreams.create({ source: this.source, incarnation: INCARNATION });
+    await this.#publish({ kind: 'leader', holder: 'test' });
+    const sources = await this.messaging.registries.open<SourceRecord>(BUCKETS.sources.name);
+    const record = { incarnation: INCARNATION, shards: this.shards, systemId: 's', timeline: 1, slotName: 'slot' };
+    await sources.create(this.source, record);
+    this.messaging.rpc.serve(publishTableSubject(this.source), async (request, signal) => {
+      await this.database.publish(request as { oid: number; schema: string; name: string }, signal);
+      return {};
+    });
+  }
+
+  async startRouter(
+    routerId: string,
+    options: Partial<RouterOptions> = {},
+    deps: { readonly store?: ShapeStore; readonly log?: Logger } = {},
+  ): Promise<Router> {
+    const router = createRouter(
+      {
+        messaging: this.messaging,
+        store: this.store,
+        database: this.database,
+        clock: systemClock,
+        log: silentLogger,
+        ...deps,
+      },
+      { source: this.source, routerId, heartbeatMs: 100, ...options },
+    );
+    this.#routers.push(router);
+    await router.start(new AbortController().signal);
+    return router;
+  }
+
+  async close(): Promise<void> {
+    for (const router of this.#routers) await router.stop();
+    await this.messaging.close();
+    await this.store.close();
+  }
+
+  /** Commits a transaction; the tx stream gets it with the next `flush`. */
+  commit(write: (transaction: MemoryTransaction) => void): Lsn {
+    return this.memory.transaction(write);
+  }
+
+  /** Writes what was committed since into the tx stream, in records of at most `maxChanges`. */
+  async flush(maxChanges = 500): Promise<void> {
+    let parts: TransactionPart[] = [];
+    let size = 0;
+    const send = async () => {
+      if (parts.length > 0) await this.#publish({ kind: 'data', parts });
+      parts = [];
+      size = 0;
+    };
+    for (const { changes, ...transaction } of this.memory.committedAfter(this.#written)) {
+      this.#written = transaction.lsn;
+      for (let from = 0; from < changes.length;) {
+        const to = Math.min(changes.length, from + maxChanges - size);
+        const ends = { begin: from === 0, commit: to === changes.length };
+        parts.push({ ...transaction, commitTimeUs: 0n, ...ends, changes: changes.slice(from, to) });
+        size += to - from;
+        from = to;
+        if (size >= maxChanges) await send();
+      }
+    }
+    await send();
+    this.memory.recycle(this.#written);
+  }
+
+  /** Everything so far is in the stream. */
+  async progress(): Promise<void> {
+    await this.#publish({ kind: 'progress', lsn: this.memory.walLsn, xmin: this.memory.nextXid });
+  }
+
+  async createShape(request: ShapeRequest = {}, table: RelationInfo = this.items): Promise<PlacedShape> {
+    const where = request.where === undefined ? undefined : parseWhere(request.where, {}, table.columns);
+    if (where && !where.ok) throw new Error(where.message);
+    const definition = buildDefinition({
+      relation: table,
+      columns: request.columns,
+      where: where?.clause,
+      replica: request.replica ?? 'default',
+      log: request.log ?? 'full',
+    });
+    const digest = definitionDigest(definition);
+    const shard = { source: this.source, incarnation: INCARNATION, shard: shardOf(digest, this.shards) };
+    const fingerprint = buildFingerprint(definition, table, where?.clause);
+    const chunkBytes = request.chunkBytes ?? 10_485_760;
+    const { handle } = await this.store.getOrCreate(shard, { digest, definition, fingerprint, chunkBytes });
+    return { shard, handle };
+  }
+
+  async #publish(
+    body:
+      | { readonly kind: 'leader'; readonly holder: string }
+      | Pick<DataRecord, 'kind' | 'parts'>
+      | Pick<ProgressRecord, 'kind' | 'lsn' | 'xmin'>,
+  ): Promise<void> {
+    const record = { incarnation: INCARNATION, epoch: 1, prev: this.#chain, ...body };
+    const outcome = await this.stream.publish(encodeRecord(record), {
+      expectedLastSeq: this.#lastSeq,
+      msgId: randomUUID(),
+    });
+    if (outcome.kind !== 'stored') throw new Error('conflict');
+    this.#lastSeq = outcome.seq;
+    this.#chain = chainAfter(record);
+  }
+}
