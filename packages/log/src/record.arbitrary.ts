@@ -6,7 +6,7 @@ import type { DataRecord, RecordHeader, TxRecord } from './record.ts';
 /** Generators for the tests of this package. */
 
 const u64 = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
-export const anyLsn = u64.map(lsn);
+const anyLsn = u64.map(lsn);
 export const anyPosition: fc.Arbitrary<Position> = fc.record({ lsn: anyLsn, op: fc.nat() });
 
 const anyHeader: fc.Arbitrary<RecordHeader> = fc.record({

@@ -6,3 +6,4 @@ export { runProcess } from './process.ts';
 export { aliases, bytes, count, flag, milliseconds, parseConfig, type Environment } from './config.ts';
 export { HealthServer, type HealthReport } from './health-server.ts';
 export { commonConfig, commonNames, postgresUrl } from './common-config.ts';
+export { whenNpmGone } from './launcher.ts';

@@ -5,7 +5,7 @@ import { startLocalPostgres, type LocalPostgres } from '@shapecast/local-postgre
 import { openMemoryMessaging } from '@shapecast/messaging';
 import { createReplicator } from '@shapecast/replicator';
 import { createRouter } from '@shapecast/router';
-import { createLogger, runProcess, systemClock, type Component } from '@shapecast/service-kit';
+import { createLogger, runProcess, systemClock, whenNpmGone, type Component } from '@shapecast/service-kit';
 import { openMemoryShapeStore } from '@shapecast/shape-store';
 import { parseEmbeddedConfig, type EmbeddedConfig } from './config.ts';
 import { DEMO_TABLE, seedDemo } from './demo.ts';
@@ -13,6 +13,7 @@ import { DEMO_TABLE, seedDemo } from './demo.ts';
 /** Composition root of embedded mode: replicator, router and API in one process over the memory adapters. */
 async function main(): Promise<void> {
   const config = readConfig();
+  whenNpmGone(process.env, () => process.kill(process.pid, 'SIGTERM'));
   const clock = systemClock;
   const log = createLogger(config.logLevel, { service: 'embedded', source: config.sourceId });
   const postgres = config.sourceUrl === undefined ? await startOwnPostgres() : undefined;

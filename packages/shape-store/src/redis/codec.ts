@@ -50,7 +50,7 @@ export function encodeCursor(cursor: ShardCursor): string {
   return `${cursor.seq} ${encodeId(cursor.position)} ${cursor.openTxSeq}`;
 }
 
-export function decodeCursor(text: string): ShardCursor {
+function decodeCursor(text: string): ShardCursor {
   const [seq, id, open] = text.split(' ') as [string, string, string];
   return { seq: Number(seq), position: decodeId(id), openTxSeq: Number(open) };
 }

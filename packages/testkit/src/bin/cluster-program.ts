@@ -4,7 +4,7 @@ import { CLUSTER_USAGE, parseClusterArguments, type ClusterArguments } from '../
 import { ReadyFile } from '../cluster/ready-file.ts';
 import { startCluster, type Cluster, type ClusterOptions } from '../cluster/start-cluster.ts';
 import { CACHE_DIR } from '../install/project-root.ts';
-import { whenNpmGone } from './launcher.ts';
+import { whenNpmGone } from '@shapecast/service-kit';
 
 /**
  * `npm run cluster`: servers, services and a load balancer on this machine until SIGTERM or SIGINT. Exits 0 after a stop,
