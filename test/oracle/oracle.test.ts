@@ -8,12 +8,17 @@ import { StrictReader } from '../support/strict-reader.ts';
 const SEED = Number(process.env['ORACLE_SEED'] ?? 20261121);
 const SHAPES = Number(process.env['ORACLE_SHAPES'] ?? 24);
 
-describe(`oracle, seed ${SEED}`, () => {
+const modes = [
+  ['dead processes are started again', true],
+  ['the survivors take over', false],
+] as const;
+
+describe.each(modes)(`oracle, seed ${SEED}: %s`, (_mode, autoRestart) => {
   let cluster: Cluster;
   let client: Client;
 
   beforeAll(async () => {
-    cluster = await startCluster({ routers: 2, apis: 2, replicators: 2 });
+    cluster = await startCluster({ routers: 2, apis: 2, replicators: 2, autoRestart });
     client = new Client({ connectionString: cluster.databaseUrl, options: '-c TimeZone=UTC' });
     await client.connect();
   });

@@ -75,6 +75,8 @@ export function randomClause(chance: Chance, depth = 2): string {
     `name = ${quote(chance.pick(NAMES))}`,
     `name LIKE ${quote(chance.pick(['al%', '%a', '_eta', '%']))}`,
     `name IS NULL`,
+    `name > ${quote(chance.pick(NAMES))}`,
+    `name ILIKE ${quote(chance.pick(['AL%', '%É%', 'delta']))}`,
     `flag`,
     `flag IS NOT NULL`,
     `ref = ${quote(chance.pick(UUIDS))}`,

@@ -219,6 +219,8 @@ describe('replication from Postgres', () => {
     await publish(world, 'plain');
     await world.sql(`insert into pairs values (1, 'x', 2)`);
     await world.sql(`insert into plain values (1, 'x')`);
+    // The catalog is read when the change is: what it says of the past is what it says now.
+    await handler.waitForChanges(2);
     await world.sql('alter table pairs drop constraint pairs_pkey, add primary key (b), add column d int');
     await world.sql(`insert into pairs values (1, 'y', 2, 3)`);
     const changes = await handler.waitForChanges(3);

@@ -10,7 +10,11 @@ export async function readRelation(db: Queryable, schema: string, table: string)
     `select c.oid, c.relkind, a.attname, a.attnum, a.atttypid,
        coalesce(e.typname, t.typname), coalesce(en.nspname, tn.nspname), coalesce(e.typtype, t.typtype),
        case when e.oid is null then 0 else greatest(a.attndims, 1) end,
-       a.atttypmod, a.attnotnull, a.attgenerated, k.place - 1
+       a.atttypmod, a.attnotnull, a.attgenerated, k.place - 1,
+       case when l.collprovider = 'd' then coalesce(d.setting ->> 'datlocprovider', 'c') else l.collprovider::text end,
+       case when l.collprovider = 'd' then d.setting ->> 'datcollate' else coalesce(l.collcollate, l.setting ->> 'colllocale') end,
+       case when l.collprovider = 'd' then d.setting ->> 'datctype' else coalesce(l.collctype, l.setting ->> 'colllocale') end,
+       l.collisdeterministic
      from pg_class c
      join pg_namespace n on n.oid = c.relnamespace
      join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -18,6 +22,9 @@ export async function readRelation(db: Queryable, schema: string, table: string)
      join pg_namespace tn on tn.oid = t.typnamespace
      left join pg_type e on e.oid = t.typelem and e.typarray = t.oid
      left join pg_namespace en on en.oid = e.typnamespace
+     left join (select o.*, to_jsonb(o) as setting from pg_collation o) l on l.oid = a.attcollation
+     -- Through JSON: which columns describe the default collation differs between versions.
+     cross join (select to_jsonb(o) as setting from pg_database o where o.datname = current_database()) d
      left join pg_index i on i.indrelid = c.oid and i.indisprimary
      left join lateral unnest(i.indkey) with ordinality as k(attnum, place)
        on k.attnum = a.attnum and k.place <= i.indnkeyatts
@@ -32,6 +39,7 @@ export async function readRelation(db: Queryable, schema: string, table: string)
 
 function toColumn(row: (string | null)[]): ColumnInfo {
   const [, , name, attnum, typeOid, typeName, typeSchema, typeKind, dims, typeMod, notNull, generated, pkIndex] = row;
+  const collation = toCollation(row.slice(13));
   return {
     name: name as string,
     attnum: Number(attnum),
@@ -43,8 +51,16 @@ function toColumn(row: (string | null)[]): ColumnInfo {
     typeMod: Number(typeMod),
     notNull: notNull === 't',
     generated: generated === 's' ? 'stored' : generated === 'v' ? 'virtual' : 'none',
+    ...(collation === undefined ? {} : { collation }),
     ...(pkIndex === null || pkIndex === undefined ? {} : { pkIndex: Number(pkIndex) }),
   };
+}
+
+/** Undefined for columns without a collation, and for one of which the catalog does not tell enough. */
+function toCollation([provider, collate, ctype, deterministic]: readonly (string | null)[]): ColumnInfo['collation'] {
+  const known = ({ c: 'libc', i: 'icu', b: 'builtin' } as const)[provider ?? ''];
+  if (known === undefined || typeof collate !== 'string' || typeof ctype !== 'string') return undefined;
+  return { provider: known, collate, ctype, deterministic: deterministic !== 'f' };
 }
 
 /** Names of the primary key's columns in key order; empty when there is none, or no such table any more. */
