@@ -24,7 +24,7 @@ export const routerConfig = z.object({
   redisUrl: z.string({ error: 'is required' }).describe('Redis server of the shape store.'),
   poolSize: count(20, 'Connections to Postgres for snapshots and catalog.', 2),
   snapshotConcurrency: count(16, 'Snapshots that this process takes at the same time.', 1),
-  windowBytes: bytes(64 * 1024 * 1024, 'Size of the stream records kept decoded for the shards of this process.'),
+  windowBytes: bytes(16 * 1024 * 1024, 'Size of the stream records kept decoded for the shards of this process.'),
   heartbeatMs: milliseconds(1_000, 'How often this router tells the others that it lives; they forget it after 5 s.'),
   healthPort: count(3001, 'Port of /live, /ready and /health.'),
   healthHost: z.string().default('0.0.0.0').describe('Address of the health port.'),

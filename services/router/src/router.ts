@@ -226,7 +226,7 @@ class RouterService implements Router {
         log: this.#log,
       },
       {
-        windowBytes: windowBytes ?? 64 * 1024 * 1024,
+        windowBytes: windowBytes ?? 16 * 1024 * 1024,
         worker: { ...DEFAULT_WORKER_OPTIONS, ...worker },
         onOwned: (owned) => this.#membership.setOwned(owned),
       },

@@ -122,6 +122,8 @@ describe('outages of redis', () => {
     await store.snapshotKnown(shard, handle, 'a', NOTHING_VISIBLE);
     const owner = await Owner.acquire(store, shard);
     await owner.refresh();
+    // Appends have their own connection; this opens it.
+    expect(await owner.try(owner.step([entry(live, at(9))]))).toBe('ok');
     const step = owner.step([entry(live, at(10))]);
     const part = { chunk: 0, bytes: bytes('{"row":1}'), close: false };
 

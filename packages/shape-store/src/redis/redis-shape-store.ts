@@ -1,5 +1,5 @@
 import type { LogOffset, Lsn } from '@shapecast/log';
-import type { Clock, Logger } from '@shapecast/service-kit';
+import { silentLogger, type Clock, type Logger } from '@shapecast/service-kit';
 import { DEFAULT_LIMITS, type ShapeStoreLimits } from '../limits.ts';
 import type {
   AppendBatch,
@@ -48,10 +48,10 @@ export function openRedisShapeStore(
   options: RedisShapeStoreOptions,
   deps: { readonly clock: Clock; readonly log: Logger },
 ): ShapeStore {
-  return new RedisShapeStore({
-    redis: new RedisConnection(deps, options),
-    limits: { ...DEFAULT_LIMITS, ...options.limits },
-  });
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  // The server is the same, so one of the two connections is enough to report an outage.
+  const appends = new RedisConnection({ ...deps, log: silentLogger }, options);
+  return new RedisShapeStore({ redis: new RedisConnection(deps, options), limits }, { redis: appends, limits });
 }
 
 /** Attempts whose pieces are counted at the same time; the oldest are forgotten, and then written without the count. */
@@ -60,11 +60,17 @@ const MAX_ATTEMPTS = 10_000;
 /** Each verb is one script, or a few plain reads; this class only brings them together. */
 class RedisShapeStore implements ShapeStore {
   readonly #context: StoreContext;
+  /**
+   * Appends have a connection of their own: a step is megabytes of arguments, and everything else, above all the snapshot
+   * that somebody waits for, would stand in line behind it.
+   */
+  readonly #appends: StoreContext;
   /** Pieces written by the snapshot attempts of this process, by token; see `snapshot-part.lua`. */
   readonly #written = new Map<string, number>();
 
-  constructor(context: StoreContext) {
+  constructor(context: StoreContext, appends: StoreContext) {
     this.#context = context;
+    this.#appends = appends;
   }
 
   acquire(shard: ShardId, owner: string): Promise<ShardMeta> {
@@ -90,7 +96,7 @@ class RedisShapeStore implements ShapeStore {
   }
 
   append(shard: ShardId, expected: ShardState, batch: AppendBatch): Promise<WriteOutcome> {
-    return append(this.#context, new ShardKeys(shard), expected, batch);
+    return append(this.#appends, new ShardKeys(shard), expected, batch);
   }
 
   getOrCreate(shard: ShardId, request: CreateRequest) {
@@ -176,7 +182,7 @@ class RedisShapeStore implements ShapeStore {
     return this.#context.redis.connected();
   }
 
-  close(): Promise<void> {
-    return this.#context.redis.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#context.redis.close(), this.#appends.redis.close()]);
   }
 }

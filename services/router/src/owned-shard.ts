@@ -1,0 +1,184 @@
+import { randomUUID } from 'node:crypto';
+import { encodeShardHint, shardHintSubject, type Hints } from '@shapecast/messaging';
+import type { Logger } from '@shapecast/service-kit';
+import type {
+  AppendBatch,
+  ShapeFailure,
+  ShapeStore,
+  ShardId,
+  ShardMeta,
+  ShardState,
+  WriteOutcome,
+} from '@shapecast/shape-store';
+import { ShardIndex } from './matching/shard-index.ts';
+import type { Doubt, HeldTransaction, StepStart } from './matching/step.ts';
+import { PendingStep, type StepLimits } from './pending-step.ts';
+
+interface OwnedShardDeps {
+  readonly store: ShapeStore;
+  readonly hints: Hints;
+  readonly log: Logger;
+}
+
+const UNFINISHED: ShapeFailure = { code: 'SNAPSHOT_FAILED', message: 'The snapshot of the shape was interrupted.' };
+
+/**
+ * What the owner of a shard remembers of it: the state that its writes are conditional on, the shapes, and the step that is
+ * matched against them. All of it can be loaded again from the store; the writes that keep the two in line are here, when
+ * to make them is for the worker to say.
+ */
+export class OwnedShard {
+  readonly id: ShardId;
+  readonly index = new ShardIndex();
+  readonly pending: PendingStep;
+  /** Of the hints that tell of the shard's shapes. */
+  readonly subject: string;
+  /** Of the transaction that the cursor stands in. */
+  held: HeldTransaction | undefined;
+  /** The set of shapes is newer in the store than here. */
+  stale = false;
+  /** The set of shapes is newer here than what was last offered for snapshots. */
+  offerDue = false;
+  readonly #deps: OwnedShardDeps;
+  readonly #owner = randomUUID();
+  #state: ShardState | undefined;
+  /** Open questions of shapes whose snapshot is not known yet. */
+  #doubts: Doubt[] = [];
+
+  constructor(deps: OwnedShardDeps, id: ShardId, limits: StepLimits) {
+    this.#deps = deps;
+    this.id = id;
+    this.pending = new PendingStep(this.index, limits);
+    this.subject = shardHintSubject(id.source, id.incarnation, id.shard);
+  }
+
+  /** Undefined while the shard is not owned. */
+  get state(): ShardState | undefined {
+    return this.#state;
+  }
+
+  current(): ShardState {
+    if (this.#state === undefined) throw new Error('the shard is not owned');
+    return this.#state;
+  }
+
+  /** Where the next step begins. */
+  start(): StepStart {
+    return { cursor: this.current().cursor, held: this.held };
+  }
+
+  /** Takes the shard over in the store. It is owned once what this returns is loaded. */
+  acquire(): Promise<ShardMeta> {
+    return this.#deps.store.acquire(this.id, this.#owner);
+  }
+
+  /** Takes the store's state of the shard for the truth. */
+  async load(meta: ShardMeta): Promise<void> {
+    const shapes = await this.#deps.store.loadShapes(this.id);
+    this.index.reset(shapes.shapes);
+    this.offerDue = true;
+    this.#state = { epoch: meta.epoch, owner: meta.owner, ver: shapes.ver, cursor: meta.cursor };
+    this.held = undefined;
+    this.pending.forget();
+    this.stale = false;
+  }
+
+  /** Another router owns the shard now. */
+  lost(): void {
+    this.#state = undefined;
+  }
+
+  async release(): Promise<void> {
+    if (this.#state === undefined) return;
+    try {
+      await this.#deps.store.release(this.id, this.#state);
+    } catch (err) {
+      this.#deps.log.debug({ err }, 'shard was not released');
+    }
+    this.#state = undefined;
+  }
+
+  /** Loads what changed in the set of shapes, and matches the step at hand again. */
+  async refresh(): Promise<void> {
+    const { store } = this.#deps;
+    this.stale = false;
+    const state = this.current();
+    const delta = await store.loadDelta(this.id, state.ver);
+    if (delta?.ver === state.ver) return;
+    this.offerDue = true;
+    if (delta) {
+      this.index.apply(delta.changed);
+      this.#state = { ...state, ver: delta.ver };
+    } else {
+      const shapes = await store.loadShapes(this.id);
+      this.index.reset(shapes.shapes);
+      this.#state = { ...state, ver: shapes.ver };
+    }
+    await this.#settleDoubts();
+    this.pending.matchAgain(this.start());
+  }
+
+  /** Writes `batch`, after which the cursor stands where it ends; `held` is of the transaction that it ends in. */
+  async append(batch: AppendBatch, held: HeldTransaction | undefined): Promise<WriteOutcome> {
+    const state = this.current();
+    const outcome = await this.#deps.store.append(this.id, state, batch);
+    if (outcome === 'ok') {
+      this.#state = { ...state, cursor: batch.to };
+      this.held = held;
+    }
+    return outcome;
+  }
+
+  /** Tells readers, and whoever else follows the shard, that something happened to these shapes. */
+  announce(handles: readonly string[]): void {
+    if (handles.length > 0) this.#deps.hints.publish(this.subject, encodeShardHint(handles));
+  }
+
+  /** Keeps what a step could not decide until the snapshots are known. */
+  doubt(doubts: readonly Doubt[]): void {
+    this.#doubts.push(...doubts);
+  }
+
+  /** They stay in the index until it is refreshed. */
+  async rotate(handles: Iterable<readonly [string, ShapeFailure]>): Promise<void> {
+    const ended = [...handles];
+    for (const [handle, failure] of ended) {
+      const rotated = await this.#deps.store.rotate(this.id, handle, failure);
+      if (rotated) this.#deps.log.info({ handle, reason: failure.message }, 'shape rotated');
+    }
+    this.announce(ended.map(([handle]) => handle));
+  }
+
+  /**
+   * The owner before may have applied a truncation while the snapshot of a new shape was not known, and taken its doubt with
+   * it. Such shapes start over.
+   */
+  async endUnknown(): Promise<void> {
+    const { position } = this.current().cursor;
+    const unknown = [...this.index.all()].filter(
+      ({ record }) => !record.snapshot && record.regLsn < position.lsn && position.lsn > 0n,
+    );
+    await this.rotate(unknown.map(({ handle }) => [handle, UNFINISHED] as const));
+    if (unknown.length > 0) await this.refresh();
+  }
+
+  /** Readers may have seen snapshot chunks that a store that went back no longer has (R 12.5.8). */
+  async endUnfinished(): Promise<void> {
+    const unfinished = [...this.index.all()].filter(({ record }) => record.state !== 'live');
+    await this.rotate(unfinished.map(({ handle }) => [handle, UNFINISHED] as const));
+    this.stale = true;
+  }
+
+  /** Ends shapes that started from a snapshot without a change that their log cannot express. */
+  async #settleDoubts(): Promise<void> {
+    if (this.#doubts.length === 0) return;
+    const ended = new Map<string, ShapeFailure>();
+    this.#doubts = this.#doubts.filter(({ handle, transaction, failure }) => {
+      const shape = this.index.get(handle);
+      if (shape && !shape.record.snapshot) return true;
+      if (shape?.accepts(transaction)) ended.set(handle, failure);
+      return false;
+    });
+    await this.rotate(ended);
+  }
+}
