@@ -26,6 +26,9 @@ export function serviceEnvironment(place: ServicePlace, given: NodeJS.ProcessEnv
   return {
     SHAPECAST_ALLOW_UNSAFE: 'true',
     SHAPECAST_STREAM_REPLICAS: '1',
+    // A disk of a laptop, and a NATS server whose loss takes the rest of the cluster with it.
+    SHAPECAST_STREAM_MAX_BYTES: '4GiB',
+    SHAPECAST_CONFIRM_DELAY: '5s',
     // Twice what the load balancer needs to notice; a production load balancer gets more.
     SHAPECAST_PRESTOP_DELAY: '1s',
     ...(open ? { ELECTRIC_INSECURE: 'true' } : {}),
