@@ -19,7 +19,7 @@ interface Message {
 /**
  * Follows one shape over raw HTTP and refuses what a lenient client would forgive: an insert of a row it has, an update
  * or delete of one it has not, an offset that does not grow, a transaction that goes on after its `last`, an up-to-date
- * below what was delivered. Starts over on 409, as clients do, and counts it.
+ * below what was delivered or below an earlier one. Starts over on 409, as clients do, and counts it.
  */
 export class StrictReader {
   readonly rows = new Map<string, Row>();
@@ -92,6 +92,7 @@ export class StrictReader {
     if (handle !== undefined && handle === this.#handle)
       this.violations.push(`409 names the handle it refused: ${handle}`);
     this.rows.clear();
+    this.watermark = 0n;
     this.#handle = handle;
     this.#offset = '-1';
     this.#cursor = undefined;
@@ -173,6 +174,7 @@ export class StrictReader {
     }
     if (this.#lastEntry && !this.#lastEntry.last)
       this.violations.push(`up-to-date inside transaction ${this.#lastEntry.lsn}`);
+    if (watermark < this.watermark) this.violations.push(`up-to-date went from ${this.watermark} to ${text}`);
     this.watermark = watermark;
   }
 }
