@@ -192,7 +192,8 @@ describe('float4', () => {
   test('agrees with the nearer of two neighbours on any decimal', () => {
     fc.assert(
       fc.property(fc.float({ noNaN: true, noDefaultInfinity: true }), (value) => {
-        expect(nearestFloat32(String(value))).toBe(value);
+        // String() forgets the sign of a negative zero, which is a value of its own.
+        expect(nearestFloat32(Object.is(value, -0) ? '-0' : String(value))).toBe(value);
       }),
     );
     expect(() => parseFloatLiteral('float4', '1e39')).toThrow(InputError);
