@@ -35,6 +35,7 @@ export interface ServerSpec {
 }
 
 const START_TIMEOUT_MS = 60_000;
+const PORT_TIMEOUT_MS = 10_000;
 const STOP_TIMEOUT_MS = 10_000;
 
 /** Starts a server; resolves once its probe succeeds. Another port is tried when the one we found was taken meanwhile. */
@@ -78,7 +79,20 @@ class ServerProcess implements TestServer {
     return this.#child?.pid;
   }
 
+  /** On the port it had before, which somebody may have taken meanwhile: tried again for a while. */
   async start(): Promise<void> {
+    const deadline = performance.now() + PORT_TIMEOUT_MS;
+    for (;;) {
+      try {
+        return await this.#startOnce();
+      } catch (error) {
+        if (!/address already in use/i.test(String(error)) || performance.now() > deadline) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
+  }
+
+  async #startOnce(): Promise<void> {
     if (this.#child !== undefined) return;
     const log = await open(join(this.dataDir, 'server.log'), 'a');
     const logStart = (await log.stat()).size;
@@ -114,6 +128,7 @@ class ServerProcess implements TestServer {
       signalAll([child.pid], 'SIGCONT');
       signalAll([child.pid], 'SIGTERM');
       if (!(await waitGone([child.pid], STOP_TIMEOUT_MS))) await this.kill();
+      await untilReaped(child);
       this.#ended(child);
     }
     if (this.#temporary) await rm(this.dataDir, { recursive: true, force: true, maxRetries: 5 });
@@ -124,6 +139,7 @@ class ServerProcess implements TestServer {
     if (child?.pid === undefined) return;
     signalAll([child.pid], 'SIGKILL');
     await waitGone([child.pid], STOP_TIMEOUT_MS);
+    await untilReaped(child);
     this.#ended(child);
   }
 
@@ -156,5 +172,16 @@ class ServerProcess implements TestServer {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     throw new Error('exited before it was ready');
+  }
+}
+
+/**
+ * A process whose main thread is dead looks gone while its other threads still hold sockets and files. The system reports
+ * its end to the parent only after the last of them.
+ */
+async function untilReaped(child: ChildProcess): Promise<void> {
+  const deadline = performance.now() + STOP_TIMEOUT_MS;
+  while (child.exitCode === null && child.signalCode === null && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }

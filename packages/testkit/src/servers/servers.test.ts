@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { isRunning } from '@shapecast/local-postgres';
 import { expect, onTestFinished, test } from 'vitest';
 import { greeting } from './greeting.ts';
@@ -50,6 +51,23 @@ test('NATS runs JetStream in its own folder, and again after a kill', async () =
   await nats.start();
   expect(await greeting(nats.port)).toContain(`"port":${nats.port}`);
   expect(existsSync(`${nats.dataDir}/jetstream`)).toBe(true);
+});
+
+test.each([
+  ['NATS', startNats],
+  ['Redis', startRedis],
+])('%s waits for its port when that is still taken', async (_name, start) => {
+  const server = await start();
+  onTestFinished(() => server.stop());
+  await server.kill();
+  const squatter = createServer().listen(server.port, '127.0.0.1');
+  await once(squatter, 'listening');
+  const started = server.start();
+  // Long enough for a first attempt to fail: the squatter hears the probe of it.
+  await once(squatter, 'connection');
+  squatter.close();
+  await started;
+  expect(await isRunning(server.pid as number)).toBe(true);
 });
 
 test('NATS takes a configuration text on top', async () => {
