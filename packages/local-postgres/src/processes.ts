@@ -4,14 +4,18 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** Whether a process runs. A zombie does not: in a container without an init nobody collects orphans. */
+/**
+ * Whether a process runs. A zombie does not: in a container without an init nobody collects orphans. Unless other threads of
+ * it live on: while they do, its sockets and files are still open.
+ */
 export async function isRunning(pid: number): Promise<boolean> {
   if (!exists(pid)) return false;
   const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => undefined);
   // No such file: not Linux, or collected since we looked.
   if (stat === undefined) return exists(pid);
-  // The command name may hold spaces and parentheses: the state follows the last ')'.
-  return stat.charAt(stat.lastIndexOf(')') + 2) !== 'Z';
+  // The command name may hold spaces and parentheses: the state follows the last ')', the number of threads 17 fields later.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields[0] !== 'Z' || Number(fields[17]) > 1;
 }
 
 function exists(pid: number): boolean {

@@ -128,7 +128,6 @@ class ServerProcess implements TestServer {
       signalAll([child.pid], 'SIGCONT');
       signalAll([child.pid], 'SIGTERM');
       if (!(await waitGone([child.pid], STOP_TIMEOUT_MS))) await this.kill();
-      await untilReaped(child);
       this.#ended(child);
     }
     if (this.#temporary) await rm(this.dataDir, { recursive: true, force: true, maxRetries: 5 });
@@ -139,7 +138,6 @@ class ServerProcess implements TestServer {
     if (child?.pid === undefined) return;
     signalAll([child.pid], 'SIGKILL');
     await waitGone([child.pid], STOP_TIMEOUT_MS);
-    await untilReaped(child);
     this.#ended(child);
   }
 
@@ -172,16 +170,5 @@ class ServerProcess implements TestServer {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     throw new Error('exited before it was ready');
-  }
-}
-
-/**
- * A process whose main thread is dead looks gone while its other threads still hold sockets and files. The system reports
- * its end to the parent only after the last of them.
- */
-async function untilReaped(child: ChildProcess): Promise<void> {
-  const deadline = performance.now() + STOP_TIMEOUT_MS;
-  while (child.exitCode === null && child.signalCode === null && performance.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }
