@@ -14,7 +14,7 @@ const driver = (name, module, homes, comment) => ({
   from: { path: '^(packages|services)/', pathNot: [`^(${homes.join('|')})/`, tests] },
   to: { path: `node_modules/(${module})/`, dependencyTypesNot: ['type-only'] },
 });
-const pure = ['packages/errors', 'packages/log', 'packages/shape', 'packages/protocol'];
+const pure = ['errors', 'log', 'where', 'matching', 'shape', 'protocol'].map((name) => `packages/${name}`);
 const edges = ['packages/change-source', 'packages/messaging', 'packages/shape-store'];
 
 module.exports = {
@@ -36,12 +36,19 @@ module.exports = {
     only('errors-is-the-bottom', 'packages/errors', [], 'errors imports nothing of ours'),
     only('log-above-errors', 'packages/log', ['packages/errors'], ''),
     only(
-      'shape-above-log',
-      'packages/shape',
+      'where-above-log',
+      'packages/where',
       ['packages/errors', 'packages/log', 'packages/testkit'],
       'testkit: tests only',
     ),
-    only('protocol-above-shape', 'packages/protocol', ['packages/errors', 'packages/log', 'packages/shape'], ''),
+    only('matching-above-where', 'packages/matching', ['packages/errors', 'packages/log', 'packages/where'], ''),
+    only('shape-above-where', 'packages/shape', ['packages/errors', 'packages/log', 'packages/where'], ''),
+    only(
+      'protocol-above-shape',
+      'packages/protocol',
+      ['packages/errors', 'packages/log', 'packages/where', 'packages/shape'],
+      '',
+    ),
     only('service-kit-above-errors', 'packages/service-kit', ['packages/errors'], ''),
     only('local-postgres-above-errors', 'packages/local-postgres', ['packages/errors'], ''),
     ...edges.map((edge) =>

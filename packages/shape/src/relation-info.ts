@@ -1,4 +1,4 @@
-import type { ColumnCollation } from './where/column.ts';
+import type { ColumnCollation } from '@shapecast/where';
 
 /** One column as the catalog describes it; enough to validate, to type clauses and to build `electric-schema`. */
 export interface ColumnInfo {

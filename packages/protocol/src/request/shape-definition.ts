@@ -2,12 +2,11 @@ import {
   buildDefinition,
   buildFingerprint,
   keyColumnNames,
-  parseWhere,
   type Fingerprint,
   type RelationInfo,
   type ShapeDefinition,
-  type WhereClause,
 } from '@shapecast/shape';
+import { parseWhere, type WhereClause } from '@shapecast/where';
 import { accept, refuse, type Checked } from './field-errors.ts';
 import { missingTableText, parseColumnList, parseTableName, type TableName } from './identifier.ts';
 import type { DefinitionParams } from './shape-request.ts';

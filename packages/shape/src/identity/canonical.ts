@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ShapeDefinition } from '../definition.ts';
 import { keyColumnNames, type RelationInfo } from '../relation-info.ts';
-import type { WhereClause } from '../where/clause.ts';
+import type { WhereClause } from '@shapecast/where';
 
 /** The parts of a request that identify its shape (H HD-1). */
 export interface DefinitionParts {

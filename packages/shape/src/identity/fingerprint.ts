@@ -1,7 +1,7 @@
 import type { Relation } from '@shapecast/log';
 import type { Fingerprint, ShapeDefinition } from '../definition.ts';
 import { keyColumnNames, type RelationInfo } from '../relation-info.ts';
-import type { WhereClause } from '../where/clause.ts';
+import type { WhereClause } from '@shapecast/where';
 
 /** Takes the fingerprint of a new shape: the columns it selects or refers to, as the catalog has them (spec R 10.3.1). */
 export function buildFingerprint(

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { Relation } from '@shapecast/log';
 import type { ShapeDefinition } from '../definition.ts';
 import type { ColumnInfo, RelationInfo } from '../relation-info.ts';
-import type { WhereClause } from '../where/clause.ts';
-import { parseWhere } from '../where/parse-where.ts';
+import type { WhereClause } from '@shapecast/where';
+import { parseWhere } from '@shapecast/where';
 import { buildDefinition, canonicalText, definitionDigest, handleHash, shardOf } from './canonical.ts';
 import { buildFingerprint, fingerprintMismatch } from './fingerprint.ts';
 

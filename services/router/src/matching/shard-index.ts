@@ -1,7 +1,9 @@
 import type { Relation } from '@shapecast/log';
 import { RowEncoder, projectionKey } from '@shapecast/protocol';
-import { fingerprintMismatch, parseStoredWhere, TableIndex } from '@shapecast/shape';
+import { TableIndex } from '@shapecast/matching';
+import { fingerprintMismatch } from '@shapecast/shape';
 import type { ShapeRecord } from '@shapecast/shape-store';
+import { parseStoredWhere } from '@shapecast/where';
 import { SharedEncoder } from './encoded-change.ts';
 import { RoutedShape } from './routed-shape.ts';
 

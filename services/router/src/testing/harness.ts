@@ -19,17 +19,9 @@ import {
   type TxStream,
 } from '@shapecast/messaging';
 import { silentLogger, systemClock, type Logger } from '@shapecast/service-kit';
-import {
-  buildDefinition,
-  buildFingerprint,
-  compileClause,
-  definitionDigest,
-  parseStoredWhere,
-  parseWhere,
-  shardOf,
-  type RelationInfo,
-} from '@shapecast/shape';
+import { buildDefinition, buildFingerprint, definitionDigest, shardOf, type RelationInfo } from '@shapecast/shape';
 import { openMemoryShapeStore, type ShapeStore, type ShardId } from '@shapecast/shape-store';
+import { compileClause, parseStoredWhere, parseWhere } from '@shapecast/where';
 import { createRouter, type Router, type RouterOptions } from '../router.ts';
 
 const INCARNATION = 1;

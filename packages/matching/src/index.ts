@@ -1,0 +1,1 @@
+export { TableIndex, type EmitMatch, type ReportUndecided } from './table-index.ts';

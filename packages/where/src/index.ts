@@ -1,0 +1,11 @@
+export { MAX_WHERE_BYTES, compileClause, parseStoredWhere, parseWhere, type ParsedWhere } from './parse-where.ts';
+export type { WhereClause } from './clause.ts';
+export { ClauseEvaluationError, InputError } from './errors.ts';
+export type { ClauseTable } from './bind/bind.ts';
+export { columnType, type ClauseColumn, type ColumnCollation } from './column.ts';
+export { cellKey, constantComparison, keyedColumn, type AccessKey } from './evaluate/access.ts';
+export { castFrom } from './functions/casts.ts';
+export { compileTest, type Test } from './evaluate/compile.ts';
+export { Ordinals } from './evaluate/ordinals.ts';
+export { RowValues } from './evaluate/row-values.ts';
+export * from './tree.ts';

@@ -1,0 +1,109 @@
+import type { Tuple } from '@shapecast/log';
+import { bindClause, type BindOptions, type ClauseTable } from './bind/bind.ts';
+import type { WhereClause } from './clause.ts';
+import type { ClauseColumn } from './column.ts';
+import { compileTest } from './evaluate/compile.ts';
+import { ClauseRefusal } from './errors.ts';
+import { foldConstants } from './evaluate/fold.ts';
+import { Ordinals } from './evaluate/ordinals.ts';
+import { CLIENT_LIMITS, parseClause, STORED_LIMITS } from './syntax/parser.ts';
+import { RowValues } from './evaluate/row-values.ts';
+import { toSql } from './sql.ts';
+import { columnsOf } from './tree.ts';
+import { utf8Bytes } from './types/text.ts';
+
+export type ParsedWhere =
+  | { readonly ok: true; readonly clause: WhereClause }
+  | { readonly ok: false; readonly field: 'where' | 'params'; readonly message: string };
+
+/** Longest clause that is accepted from a client (spec W 1.1). */
+export const MAX_WHERE_BYTES = 65_536;
+
+/** Syntax errors count from the start of the statement the reference wraps a clause in (H PA-6). */
+const WRAPPER_LENGTH = 'SELECT 1 WHERE '.length;
+
+/**
+ * Parses a client's where clause. `params` are the values of `$n` by n (H PA-7); surplus ones are fine.
+ *
+ * `columns` are those that arrive in the stream. What depends on a column's collation or type kind is refused when the
+ * column does not say them. With `table`, columns may also be written `table.column`.
+ */
+export function parseWhere(
+  text: string,
+  params: Readonly<Record<string, string>>,
+  columns: readonly ClauseColumn[],
+  table?: ClauseTable,
+): ParsedWhere {
+  try {
+    if (utf8Bytes(text) > MAX_WHERE_BYTES) {
+      throw new ClauseRefusal(`where clause is bigger than maximum size of ${MAX_WHERE_BYTES} bytes`);
+    }
+    if (!text.isWellFormed() || text.includes('\0')) throw new ClauseRefusal('where clause is not valid UTF-8 text');
+    return { ok: true, clause: bind(text, { params: numberParams(params), columns, table, stored: false }) };
+  } catch (error) {
+    if (error instanceof ClauseRefusal) return { ok: false, field: error.field, message: message(error, text) };
+    throw error;
+  }
+}
+
+/**
+ * Reads canonical SQL back, for instance from a stored shape definition. It may be longer than what a client may send, and
+ * what needed the catalog was checked when it was made, so the columns of a replication stream are enough. A text that
+ * does not parse was not made by this version, or the columns changed: throws a plain Error.
+ */
+export function parseStoredWhere(sql: string, columns: readonly ClauseColumn[]): WhereClause {
+  try {
+    return bind(sql, { params: new Map(), columns, table: undefined, stored: true });
+  } catch (error) {
+    if (error instanceof ClauseRefusal)
+      throw new Error(`stored where clause: ${message(error, sql)}`, { cause: error });
+    throw error;
+  }
+}
+
+/**
+ * Compiles a clause for rows with these columns. The function gives TRUE, FALSE or NULL as Postgres would, and throws
+ * ClauseEvaluationError where Postgres raises an error or the row cannot be read. Throws a plain Error when a column the
+ * clause refers to is missing or has another type.
+ */
+export function compileClause(clause: WhereClause, columns: readonly ClauseColumn[]): (row: Tuple) => boolean | null {
+  const ordinals = new Ordinals(columns);
+  ordinals.check(clause);
+  const test = compileTest(clause.tree, ordinals.ordinalOf);
+  const values = new RowValues(columns);
+  return (row) => {
+    values.load(row);
+    return test(values);
+  };
+}
+
+function bind(text: string, options: BindOptions): WhereClause {
+  const tree = bindClause(parseClause(text, options.stored ? STORED_LIMITS : CLIENT_LIMITS), options);
+  return { sql: toSql(tree), columns: columnsOf(tree), tree: foldConstants(tree) };
+}
+
+function numberParams(params: Readonly<Record<string, string>>): ReadonlyMap<number, string> {
+  const numbered = new Map<number, string>();
+  for (const [key, value] of Object.entries(params)) {
+    if (!/^[+-]?\d{1,9}$/.test(key)) throw paramsRefusal('Parameters can only use numbers as keys');
+    if (!value.isWellFormed() || value.includes('\0')) throw paramsRefusal('Parameters must be valid UTF-8 text');
+    numbered.set(Number(key), value);
+  }
+  for (let i = 1; i <= numbered.size; i++) {
+    if (!numbered.has(i)) throw paramsRefusal('Parameters must be numbered sequentially, starting from 1');
+  }
+  return numbered;
+}
+
+function paramsRefusal(reason: string): ClauseRefusal {
+  return new ClauseRefusal(reason, undefined, 'semantic', 'params');
+}
+
+/** `At location N: reason`, N in characters: from the statement's start for syntax errors, else from the clause's. */
+function message(refusal: ClauseRefusal, text: string): string {
+  if (refusal.at === undefined) return refusal.message;
+  let characters = 0;
+  for (const _ of text.slice(0, refusal.at)) characters++;
+  const location = refusal.kind === 'syntax' ? characters + WRAPPER_LENGTH : characters;
+  return `At location ${location}: ${refusal.message}`;
+}

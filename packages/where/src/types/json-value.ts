@@ -1,0 +1,4 @@
+/** Placeholder replaced by the JSON module. */
+export class Json {
+  readonly json = true;
+}
