@@ -19,6 +19,13 @@ export class ClauseEvaluationError extends Error {
 /** Text that an input function does not take. Caught at binding, where the location is known. */
 export class InputError extends Error {
   override readonly name = 'InputError';
+  /** Some version of Postgres may read the text although we do not: for a cell the answer is open, not an error. */
+  readonly undecided: boolean;
+
+  constructor(message: string, undecided = false) {
+    super(message);
+    this.undecided = undecided;
+  }
 }
 
 /** Why a clause is refused. Thrown inside the parser and the binder only; `parseWhere` turns it into its answer. */

@@ -1,15 +1,20 @@
 import { InputError } from '../errors.ts';
-import { isDigit, narrow, trimBlanks } from './value.ts';
+import {
+  civil,
+  DAY_US,
+  daysFromCivil,
+  daysInMonth,
+  inDateRange,
+  inTimestampRange,
+  splitTimestamp,
+  timestampOf,
+  UNIX_EPOCH_DAYS,
+} from './calendar.ts';
+import { DateTimeScanner } from './datetime-scanner.ts';
+import { localOffset, type TimeZone } from './time-zone.ts';
+import { isDigit, trimBlanks } from './value.ts';
 
-const DAY_US = 86_400_000_000;
-/** Days from 2000-01-01 to 1970-01-01. */
-const UNIX_EPOCH_DAYS = -10_957;
-/** 4714-11-24 BC, Julian day 0: the first date, and the first day of timestamps. */
-const FIRST_DAY = -2_451_545;
-/** One past 5874897-12-31. */
-const DATE_END = 2_145_031_949;
-/** One past 294276-12-31. */
-const TIMESTAMP_END_DAY = 106_751_983;
+export { dateToTimestamp } from './calendar.ts';
 
 /** The parts of an ISO date or date-time. */
 interface Parsed {
@@ -17,8 +22,8 @@ interface Parsed {
   readonly days: number;
   /** Microseconds into the day; may reach past it (24:00:00, or a fraction that rounds up). */
   readonly time: number;
-  /** Seconds east of UTC; undefined when the text has no zone. */
-  readonly zone: number | undefined;
+  /** Seconds east of UTC, or a zone with rules; undefined when the text has no zone. */
+  readonly zone: number | TimeZone | undefined;
 }
 
 /**
@@ -29,7 +34,7 @@ export function parseDate(input: string): number {
   const special = parseSpecial(input);
   if (special !== undefined) return special === 'epoch' ? UNIX_EPOCH_DAYS : special;
   const { days } = parseDateTime(input);
-  if (days < FIRST_DAY || days >= DATE_END) throw new InputError('out of range');
+  if (!inDateRange(days)) throw new InputError('out of range');
   return days;
 }
 
@@ -45,22 +50,12 @@ export function parseTimestamptz(input: string): number | bigint {
 
 /** `time` input, microseconds since midnight. */
 export function parseTime(input: string): number {
-  const scanner = new Scanner(trimBlanks(input));
+  const text = trimBlanks(input);
+  if (!isDigit(text.charCodeAt(0))) throw new InputError('invalid syntax', mayBeRead(text));
+  const scanner = new DateTimeScanner(text);
   const time = scanner.time();
   scanner.end();
-  // A leap second or a fraction that rounds up may reach midnight, never pass it.
-  if (time > DAY_US) throw new InputError('out of range');
   return time;
-}
-
-export function dateToTimestamp(days: number): number | bigint {
-  return Number.isFinite(days) ? narrow(BigInt(days) * BigInt(DAY_US)) : days;
-}
-
-/** Whether a date widened to a timestamp is in range; comparing does not need it, casting does. */
-export function inTimestampRange(value: number | bigint): boolean {
-  if (value === Infinity || value === -Infinity) return true;
-  return value >= BigInt(FIRST_DAY) * BigInt(DAY_US) && value < BigInt(TIMESTAMP_END_DAY) * BigInt(DAY_US);
 }
 
 export function formatDate(days: number): string {
@@ -84,26 +79,59 @@ export function formatTime(time: number): string {
 export function formatTimestamp(value: number | bigint, zone: '' | '+00'): string {
   if (value === Infinity) return 'infinity';
   if (value === -Infinity) return '-infinity';
-  const total = BigInt(value);
-  let days = total / BigInt(DAY_US);
-  let time = Number(total % BigInt(DAY_US));
-  if (time < 0) {
-    time += DAY_US;
-    days -= 1n;
-  }
-  const { year, month, day } = civil(Number(days));
+  const { days, time } = splitTimestamp(value);
+  const { year, month, day } = civil(days);
   const date = `${yearText(year)}-${two(month)}-${two(day)}`;
   return `${date} ${formatTime(time)}${zone}${year <= 0 ? ' BC' : ''}`;
 }
 
 function timestampFrom(input: string, zoned: boolean): number | bigint {
+  const plain = plainTimestamp(input);
+  if (plain !== undefined) return plain;
   const special = parseSpecial(input);
   if (special !== undefined) return special === 'epoch' ? UNIX_EPOCH_DAYS * DAY_US : special;
   const { days, time, zone } = parseDateTime(input);
-  const offset = zoned && zone !== undefined ? zone * 1_000_000 : 0;
-  const value = narrow(BigInt(days) * BigInt(DAY_US) + BigInt(time) - BigInt(offset));
+  const offset = !zoned || zone === undefined ? 0 : typeof zone === 'number' ? zone : offsetOf(zone, days, time);
+  const value = timestampOf(days, time - offset * 1_000_000);
   if (!inTimestampRange(value)) throw new InputError('out of range');
   return value;
+}
+
+/** The wire form of common timestamps, `2024-01-01 10:00:00[.5][+00]`, without the detours; undefined for other text. */
+function plainTimestamp(text: string): number | bigint | undefined {
+  let end = text.length;
+  if (end >= 22 && text.charCodeAt(end - 3) === PLUS && text.endsWith('00')) end -= 3;
+  if (end < 19 || end > 26 || end === 20 || text[4] !== '-' || text[7] !== '-') return undefined;
+  if (text[10] !== ' ' || text[13] !== ':' || text[16] !== ':' || (end > 19 && text[19] !== '.')) return undefined;
+  const year = pair(text, 0) * 100 + pair(text, 2);
+  const month = pair(text, 5);
+  const day = pair(text, 8);
+  const hour = pair(text, 11);
+  const minute = pair(text, 14);
+  const second = pair(text, 17);
+  let fraction = 0;
+  for (let i = 20; i < 26; i++) fraction = fraction * 10 + (i < end ? digit(text, i) : 0);
+  // NaN, from anything that is no digit, fails every comparison.
+  const valid = year > 0 && month > 0 && month <= 12 && day > 0 && day <= daysInMonth(year, month);
+  if (!valid || !(hour < 24 && minute < 60 && second < 60 && fraction >= 0)) return undefined;
+  return timestampOf(daysFromCivil(year, month, day), ((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction);
+}
+
+const PLUS = 43;
+
+function pair(text: string, at: number): number {
+  return digit(text, at) * 10 + digit(text, at + 1);
+}
+
+function digit(text: string, at: number): number {
+  const value = text.charCodeAt(at) - 48;
+  return value >= 0 && value <= 9 ? value : NaN;
+}
+
+function offsetOf(zone: TimeZone, days: number, time: number): number {
+  // A day more or less, because the local date may be out of range and the instant in it.
+  if (!inTimestampRange(timestampOf(days - Math.sign(days), 0))) throw new InputError('out of range');
+  return localOffset(zone, (days - UNIX_EPOCH_DAYS) * 86_400 + Math.floor(time / 1_000_000));
 }
 
 function parseSpecial(input: string): number | 'epoch' | undefined {
@@ -118,15 +146,20 @@ function parseSpecial(input: string): number | 'epoch' | undefined {
     case 'epoch':
       return 'epoch';
     default:
-      return undefined;
+      throw new InputError('invalid syntax', mayBeRead(word));
   }
 }
 
+/** Whether text that does not begin with a digit is a date, time or timestamp to some Postgres. */
+function mayBeRead(text: string): boolean {
+  return /\d|infinity|epoch|now|today|tomorrow|yesterday|allballs/i.test(text);
+}
+
 function parseDateTime(input: string): Parsed {
-  const scanner = new Scanner(trimBlanks(input));
+  const scanner = new DateTimeScanner(trimBlanks(input));
   const date = scanner.date();
   let time = 0;
-  let zone: number | undefined;
+  let zone: number | TimeZone | undefined;
   if (scanner.skipTimeSeparator()) {
     time = scanner.time();
     zone = scanner.zone();
@@ -137,198 +170,6 @@ function parseDateTime(input: string): Parsed {
   const year = beforeChrist ? 1 - date.year : date.year;
   if (date.day > daysInMonth(year, date.month)) throw new InputError('out of range');
   return { days: daysFromCivil(year, date.month, date.day), time, zone };
-}
-
-/** Reads the pieces of a date-time from left to right; every method throws InputError when its piece is not there. */
-class Scanner {
-  readonly #text: string;
-  #at = 0;
-
-  constructor(text: string) {
-    this.#text = text;
-  }
-
-  date(): { year: number; month: number; day: number } {
-    const run = this.#digitRun();
-    if (run === 8 && this.#text[this.#at + 8] !== '-') {
-      return checkedDate({ year: this.#number(4), month: this.#number(2), day: this.#number(2) });
-    }
-    if (run < 4 || run > 7) throw new InputError('invalid syntax');
-    const year = this.#number(run);
-    this.#expect('-');
-    const month = this.#fixed(2);
-    this.#expect('-');
-    const day = this.#fixed(2);
-    return checkedDate({ year, month, day });
-  }
-
-  time(): number {
-    let hour = this.#fixed(2);
-    this.#expect(':');
-    const minute = this.#fixed(2);
-    let second = 0;
-    let fraction = 0;
-    if (this.#skip(':')) {
-      second = this.#fixed(2);
-      if (this.#skip('.')) fraction = this.#fraction();
-    }
-    const half = this.#meridiem();
-    if (half !== undefined) {
-      if (hour < 1 || hour > 12) throw new InputError('out of range');
-      hour = (hour % 12) + half;
-    }
-    const late = hour === 24 && (minute > 0 || second > 0 || fraction > 0);
-    if (hour > 24 || minute > 59 || second > 60 || late || (second === 60 && fraction > 0)) {
-      throw new InputError('out of range');
-    }
-    return ((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction;
-  }
-
-  zone(): number | undefined {
-    const start = this.#at;
-    while (this.#skip(' ')) continue;
-    const char = this.#text[this.#at];
-    if (char === 'Z' || char === 'z') {
-      this.#at++;
-      return 0;
-    }
-    if (this.#text.slice(this.#at, this.#at + 3).toUpperCase() === 'UTC') {
-      this.#at += 3;
-      return 0;
-    }
-    if (char !== '+' && char !== '-') {
-      this.#at = start;
-      return undefined;
-    }
-    this.#at++;
-    const run = this.#digitRun();
-    if (run !== 2 && run !== 4) throw new InputError('invalid syntax');
-    const hours = this.#fixedPart(2);
-    let minutes = 0;
-    let seconds = 0;
-    if (run === 4) minutes = this.#fixedPart(2);
-    else if (this.#skip(':')) {
-      minutes = this.#fixed(2);
-      if (this.#skip(':')) seconds = this.#fixed(2);
-    }
-    if (hours > 15 || minutes > 59 || seconds > 59) throw new InputError('out of range');
-    const total = (hours * 60 + minutes) * 60 + seconds;
-    return char === '-' ? -total : total;
-  }
-
-  /** `T`, or blanks, when a time follows. */
-  skipTimeSeparator(): boolean {
-    const char = this.#text[this.#at];
-    if (char !== 'T' && char !== 't' && char !== ' ') return false;
-    let next = this.#at + 1;
-    if (char === ' ') while (this.#text[next] === ' ') next++;
-    if (!isDigit(this.#text.charCodeAt(next))) return false;
-    this.#at = next;
-    return true;
-  }
-
-  skipBc(): boolean {
-    let next = this.#at;
-    while (this.#text[next] === ' ') next++;
-    if (this.#text.slice(next).toUpperCase() !== 'BC') return false;
-    this.#at = next + 2;
-    return true;
-  }
-
-  end(): void {
-    if (this.#at !== this.#text.length) throw new InputError('invalid syntax');
-  }
-
-  /** 0 for AM, 12 for PM. */
-  #meridiem(): 0 | 12 | undefined {
-    let next = this.#at;
-    while (this.#text[next] === ' ') next++;
-    const word = this.#text.slice(next, next + 2).toUpperCase();
-    if (word !== 'AM' && word !== 'PM') return undefined;
-    this.#at = next + 2;
-    return word === 'AM' ? 0 : 12;
-  }
-
-  #digitRun(): number {
-    let end = this.#at;
-    while (isDigit(this.#text.charCodeAt(end))) end++;
-    return end - this.#at;
-  }
-
-  /** Exactly `length` digits that no digit follows. */
-  #fixed(length: number): number {
-    if (this.#digitRun() !== length) throw new InputError('invalid syntax');
-    return this.#number(length);
-  }
-
-  #fixedPart(length: number): number {
-    if (this.#digitRun() < length) throw new InputError('invalid syntax');
-    return this.#number(length);
-  }
-
-  #number(length: number): number {
-    const value = Number(this.#text.slice(this.#at, this.#at + length));
-    this.#at += length;
-    return value;
-  }
-
-  /** Fraction of a second in microseconds, rounded as C's `rint(frac * 1000000)` does. */
-  #fraction(): number {
-    const run = this.#digitRun();
-    if (run === 0 || run > 30) throw new InputError('invalid syntax');
-    const digits = this.#text.slice(this.#at, this.#at + run);
-    this.#at += run;
-    if (run <= 6) return Number(digits.padEnd(6, '0'));
-    const exact = Number(`0.${digits}`) * 1_000_000;
-    const floor = Math.floor(exact);
-    const rest = exact - floor;
-    if (rest !== 0.5) return rest < 0.5 ? floor : floor + 1;
-    return floor % 2 === 0 ? floor : floor + 1;
-  }
-
-  #skip(char: string): boolean {
-    if (this.#text[this.#at] !== char) return false;
-    this.#at++;
-    return true;
-  }
-
-  #expect(char: string): void {
-    if (!this.#skip(char)) throw new InputError('invalid syntax');
-  }
-}
-
-function checkedDate(date: { year: number; month: number; day: number }): typeof date {
-  if (date.month < 1 || date.month > 12 || date.day < 1 || date.day > 31) throw new InputError('out of range');
-  return date;
-}
-
-function daysInMonth(year: number, month: number): number {
-  if (month === 2) return (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0 ? 29 : 28;
-  return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
-}
-
-/** Days from 2000-01-01 to a date of the proleptic Gregorian calendar; year 0 is 1 BC. */
-function daysFromCivil(year: number, month: number, day: number): number {
-  const shifted = month <= 2 ? year - 1 : year;
-  const era = Math.floor(shifted / 400);
-  const yearOfEra = shifted - era * 400;
-  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
-  const dayOfEra = yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear;
-  return era * 146_097 + dayOfEra - 730_425;
-}
-
-function civil(days: number): { year: number; month: number; day: number } {
-  const shifted = days + 730_425;
-  const era = Math.floor(shifted / 146_097);
-  const dayOfEra = shifted - era * 146_097;
-  const yearOfEra = Math.floor(
-    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365,
-  );
-  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
-  const shiftedMonth = Math.floor((5 * dayOfYear + 2) / 153);
-  const month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9;
-  const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0);
-  return { year, month, day: dayOfYear - Math.floor((153 * shiftedMonth + 2) / 5) + 1 };
 }
 
 function yearText(year: number): string {

@@ -1,7 +1,7 @@
 import { InputError } from '../errors.ts';
 import { isDigit, narrow, trimBlanks, type Value } from './value.ts';
 
-/** `coefficient` x 10^-`scale`, with no trailing zero in the coefficient when `scale` > 0. Never a safe integer. */
+/** `coefficient` x 10^-`scale`, `scale` being the display scale: 1.10 keeps its zero. Never a safe integer of scale 0. */
 export class Decimal {
   readonly coefficient: bigint;
   readonly scale: number;
@@ -12,11 +12,17 @@ export class Decimal {
   }
 }
 
-/** A finite or special numeric in memory. */
+/** A numeric in memory: a number when it is a safe integer of display scale 0, NaN or infinite. Never -0. */
 export type Numeric = number | Decimal;
 
 /** More digits than this in a literal are refused (spec W 9.12). */
 const MAX_LITERAL_DIGITS = 1000;
+
+/** The powers of ten that a double holds exactly. */
+const EXACT_POWERS = Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
+
+/** Powers of ten up to this one are kept. */
+const COMMON_POWERS = 64;
 
 interface NumericText {
   readonly negative: boolean;
@@ -26,51 +32,70 @@ interface NumericText {
 }
 
 /**
- * `numeric` input as Postgres 14 and 15 take it: no hex, no separators. Throws InputError for anything else and for
- * literals above 1,000 digits.
+ * `numeric` input without what only Postgres 16 and later take, hex and separators. Throws InputError for anything else
+ * and for literals above 1,000 digits.
  */
 export function parseNumericLiteral(input: string): { readonly value: Numeric; readonly text: string } {
   const text = trimBlanks(input);
+  const special = specialNumber(text);
+  if (special !== undefined) return { value: special, text: String(special) };
+  const parts = splitNumeric(text);
+  if (parts.whole.length + parts.fraction.length > MAX_LITERAL_DIGITS) throw new InputError('too many digits', true);
+  const magnitude = BigInt(parts.whole + parts.fraction);
+  const value = createNumeric(parts.negative ? -magnitude : magnitude, parts.fraction.length);
+  return { value, text: formatNumeric(value) };
+}
+
+/** NaN and the infinities as number input functions spell them; undefined for other text. */
+export function specialNumber(text: string): number | undefined {
   switch (text.toLowerCase()) {
     case 'nan':
-      return { value: NaN, text: 'NaN' };
+      return NaN;
     case 'inf':
     case '+inf':
     case 'infinity':
     case '+infinity':
-      return { value: Infinity, text: 'Infinity' };
+      return Infinity;
     case '-inf':
     case '-infinity':
-      return { value: -Infinity, text: '-Infinity' };
+      return -Infinity;
+    default:
+      return undefined;
   }
-  const parts = splitNumeric(text);
-  if (parts === undefined || parts.whole.length + parts.fraction.length > MAX_LITERAL_DIGITS) {
-    throw new InputError('invalid syntax');
-  }
-  const value = fromDigits(parts.negative, parts.whole + parts.fraction, parts.fraction.length);
-  const digits = `${parts.whole === '' ? '0' : parts.whole}${parts.fraction === '' ? '' : `.${parts.fraction}`}`;
-  return { value, text: parts.negative && value !== 0 ? `-${digits}` : digits };
 }
 
 /** A numeric from the wire: what `numeric_out` writes. */
 export function decodeNumeric(text: string): Numeric {
-  if (text.length <= 15) {
+  const point = text.indexOf('.');
+  if (point === -1 && text.length <= 15) {
     const value = Number(text);
-    if (Number.isInteger(value)) return value === 0 ? 0 : value;
+    if (Number.isInteger(value) && text !== '') return value === 0 ? 0 : value;
   }
   if (text === 'NaN') return NaN;
   if (text === 'Infinity') return Infinity;
   if (text === '-Infinity') return -Infinity;
   const negative = text.charCodeAt(0) === 45;
   const start = negative ? 1 : 0;
-  const point = text.indexOf('.');
   const digits = point === -1 ? text.slice(start) : text.slice(start, point) + text.slice(point + 1);
   if (digits === '' || !allDigits(digits)) throw new InputError('invalid syntax');
-  return fromDigits(negative, digits, point === -1 ? 0 : text.length - point - 1);
+  const magnitude = BigInt(digits);
+  return createNumeric(negative ? -magnitude : magnitude, point === -1 ? 0 : text.length - point - 1);
+}
+
+/** `coefficient` x 10^-`scale` with display scale `scale`. */
+export function createNumeric(coefficient: bigint, scale: number): Numeric {
+  if (scale > 0) return new Decimal(coefficient, scale);
+  const value = narrow(coefficient);
+  return typeof value === 'number' ? value : new Decimal(value, 0);
 }
 
 export function decimalFromInteger(value: number | bigint): Numeric {
   return typeof value === 'number' ? value : new Decimal(value, 0);
+}
+
+/** A finite numeric as coefficient and display scale. */
+export function asDecimal(value: Numeric): Decimal {
+  return typeof value === 'number' ? new Decimal(BigInt(value), 0) : value;
 }
 
 /**
@@ -86,16 +111,22 @@ export function numericKey(text: string): string {
   return key === '-0' ? '0' : key;
 }
 
-/** `numeric_out` of a value, with the fewest fraction digits. */
-export function formatNumeric(value: Numeric): string {
-  if (typeof value === 'number') return Object.is(value, -0) ? '0' : String(value);
-  const negative = value.coefficient < 0n;
-  const digits = (negative ? -value.coefficient : value.coefficient).toString().padStart(value.scale + 1, '0');
-  const whole = digits.slice(0, digits.length - value.scale);
-  return `${negative ? '-' : ''}${whole}${value.scale === 0 ? '' : `.${digits.slice(digits.length - value.scale)}`}`;
+/** `numericKey` of the text of a value. */
+export function numericKeyOf(value: Numeric): string {
+  return numericKey(formatNumeric(value));
 }
 
-/** Total order of `numeric`: NaN equals NaN and is above everything. */
+/** `numeric_out`: as many digits after the point as the display scale says. */
+export function formatNumeric(value: Numeric): string {
+  if (typeof value === 'number') return String(value);
+  const { coefficient, scale } = value;
+  if (scale === 0) return coefficient.toString();
+  const negative = coefficient < 0n;
+  const digits = (negative ? -coefficient : coefficient).toString().padStart(scale + 1, '0');
+  return `${negative ? '-' : ''}${digits.slice(0, digits.length - scale)}.${digits.slice(digits.length - scale)}`;
+}
+
+/** Total order of `numeric`, whatever the display scales: NaN equals NaN and is above everything. */
 export function compareNumeric(a: Value, b: Value): number {
   if (typeof a === 'number' && typeof b === 'number') return compareNumbers(a, b);
   return compareMixed(a as Numeric, b as Numeric);
@@ -113,42 +144,67 @@ export function compareNumbers(a: number, b: number): number {
 function compareMixed(a: Numeric, b: Numeric): number {
   if (typeof a === 'number' && !Number.isFinite(a)) return a === -Infinity ? -1 : 1;
   if (typeof b === 'number' && !Number.isFinite(b)) return b === -Infinity ? 1 : -1;
+  if (typeof a === 'object' && typeof b === 'object' && a.scale === b.scale) {
+    return compareIntegers(a.coefficient, b.coefficient);
+  }
   const left = asDecimal(a);
   const right = asDecimal(b);
-  const leftSign = signOf(left.coefficient);
-  const rightSign = signOf(right.coefficient);
-  if (leftSign !== rightSign) return leftSign - rightSign;
-  // Magnitudes first, so that 1e130000 against 1e-16000 does not build either in full.
-  const byMagnitude = magnitude(left) - magnitude(right);
-  if (byMagnitude !== 0) return byMagnitude > 0 ? leftSign : -leftSign;
+  // Rounding keeps the order, so doubles that differ decide; most pairs never become bigints of one scale.
+  const far = Math.abs(left.scale - right.scale) > COMMON_POWERS;
+  const x = far ? numericToNumber(a) : quickNumber(left);
+  const y = far ? numericToNumber(b) : quickNumber(right);
+  if (x !== undefined && y !== undefined && x !== y) return x < y ? -1 : 1;
   const scale = Math.max(left.scale, right.scale);
-  const x = left.coefficient * 10n ** BigInt(scale - left.scale);
-  const y = right.coefficient * 10n ** BigInt(scale - right.scale);
-  return x === y ? 0 : x < y ? -1 : 1;
+  return compareIntegers(rescale(left, scale), rescale(right, scale));
 }
 
-/** Nearest double, ties to even: what `numeric` to `float8` does. Out of range gives an infinity. */
+function compareIntegers(a: bigint, b: bigint): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** The coefficient that `value` has at `scale`, which is not below its own. */
+export function rescale(value: Decimal, scale: number): bigint {
+  return scale === value.scale ? value.coefficient : value.coefficient * powerOfTen(scale - value.scale);
+}
+
+const POWERS: readonly bigint[] = Array.from({ length: COMMON_POWERS + 1 }, (_, exponent) => 10n ** BigInt(exponent));
+
+/** 10^`exponent`. */
+export function powerOfTen(exponent: number): bigint {
+  return POWERS[exponent] ?? 10n ** BigInt(exponent);
+}
+
+/** Nearest double, ties to even: what `numeric` to `float8` does. Out of range gives an infinity or zero. */
 export function numericToNumber(value: Numeric): number {
   if (typeof value === 'number') return value;
-  return Number(`${value.coefficient}e-${value.scale}`);
+  return quickNumber(value) ?? Number(`${value.coefficient}e-${value.scale}`);
 }
 
-/** The exact value of a finite double. */
+/** Nearest double without going through text; undefined for values with many digits. */
+function quickNumber({ coefficient, scale }: Decimal): number | undefined {
+  const unit = EXACT_POWERS[scale];
+  const number = Number(coefficient);
+  // Both are exact, so the division rounds once.
+  return unit !== undefined && Number.isSafeInteger(number) ? number / unit : undefined;
+}
+
+/** The exact value of a finite double, with as few digits as it has. */
 export function exactDecimal(value: number): Numeric {
-  if (Number.isSafeInteger(value)) return value;
+  if (Number.isSafeInteger(value)) return value === 0 ? 0 : value;
   const bits = new DataView(new ArrayBuffer(8));
   bits.setFloat64(0, value);
   const high = bits.getUint32(0);
   const exponentBits = (high >>> 20) & 0x7ff;
   const mantissa = (BigInt(high & 0xfffff) << 32n) | BigInt(bits.getUint32(4));
-  const significand = exponentBits === 0 ? mantissa : mantissa | (1n << 52n);
-  const exponent = (exponentBits === 0 ? 1 : exponentBits) - 1075;
+  let significand = exponentBits === 0 ? mantissa : mantissa | (1n << 52n);
+  let exponent = (exponentBits === 0 ? 1 : exponentBits) - 1075;
+  for (; exponent < 0 && (significand & 1n) === 0n; exponent++) significand >>= 1n;
   const signed = value < 0 ? -significand : significand;
-  if (exponent >= 0) return fromCoefficient(signed << BigInt(exponent), 0);
-  return fromCoefficient(signed * 5n ** BigInt(-exponent), -exponent);
+  if (exponent >= 0) return createNumeric(signed << BigInt(exponent), 0);
+  return createNumeric(signed * 5n ** BigInt(-exponent), -exponent);
 }
 
-function splitNumeric(text: string): NumericText | undefined {
+function splitNumeric(text: string): NumericText {
   let at = 0;
   const negative = text[0] === '-';
   if (negative || text[0] === '+') at++;
@@ -161,18 +217,18 @@ function splitNumeric(text: string): NumericText | undefined {
     while (isDigit(text.charCodeAt(at))) at++;
     fraction = text.slice(fractionStart, at);
   }
-  if (whole === '' && fraction === '') return undefined;
+  if (whole === '' && fraction === '') throw new InputError('invalid syntax');
   let exponent = 0;
   if (text[at] === 'e' || text[at] === 'E') {
     const exponentStart = ++at;
     if (text[at] === '-' || text[at] === '+') at++;
     const digitsStart = at;
     while (isDigit(text.charCodeAt(at))) at++;
-    if (at === digitsStart || at - digitsStart > 5) return undefined;
-    exponent = Number(text.slice(exponentStart, at));
+    if (at > digitsStart) exponent = Number(text.slice(exponentStart, at));
+    else at = exponentStart - 1;
   }
-  if (at !== text.length) return undefined;
-  if (Math.abs(exponent) > MAX_LITERAL_DIGITS) return undefined;
+  if (at !== text.length) throw new InputError('invalid syntax', isOtherSyntax(text));
+  if (Math.abs(exponent) > MAX_LITERAL_DIGITS) throw new InputError('too many digits', true);
   if (exponent > 0) {
     const moved = fraction.slice(0, exponent).padEnd(exponent, '0');
     whole += moved;
@@ -185,6 +241,12 @@ function splitNumeric(text: string): NumericText | undefined {
   return { negative, whole: stripLeadingZeros(whole), fraction };
 }
 
+/** Whether text may be a number to other versions: separated digits, hex, octal, binary since 16; a blank in the exponent before. */
+export function isOtherSyntax(text: string): boolean {
+  if (text.includes('_')) return /^[-+]?(?:0[xob][\da-f_]+|\.?\d[\d_.]*(?:e[-+]?[\d_]+)?)$/i.test(text);
+  return /^[-+]?(?:0[xob][\da-f]+$|[\d.]+e\s)/i.test(text);
+}
+
 function stripLeadingZeros(digits: string): string {
   let at = 0;
   while (digits.charCodeAt(at) === 48) at++;
@@ -194,46 +256,4 @@ function stripLeadingZeros(digits: string): string {
 function allDigits(text: string): boolean {
   for (let i = 0; i < text.length; i++) if (!isDigit(text.charCodeAt(i))) return false;
   return true;
-}
-
-function fromDigits(negative: boolean, digits: string, scale: number): Numeric {
-  let end = digits.length;
-  let kept = scale;
-  while (kept > 0 && digits.charCodeAt(end - 1) === 48) {
-    end--;
-    kept--;
-  }
-  const magnitudeValue = BigInt(digits.slice(0, end) || '0');
-  return fromNormal(negative ? -magnitudeValue : magnitudeValue, kept);
-}
-
-function fromCoefficient(coefficient: bigint, scale: number): Numeric {
-  let value = coefficient;
-  let kept = scale;
-  while (kept > 0 && value % 10n === 0n) {
-    value /= 10n;
-    kept--;
-  }
-  return fromNormal(value, kept);
-}
-
-function fromNormal(coefficient: bigint, scale: number): Numeric {
-  if (scale > 0) return new Decimal(coefficient, scale);
-  const value = narrow(coefficient);
-  return typeof value === 'number' ? value : new Decimal(value, 0);
-}
-
-function asDecimal(value: Numeric): Decimal {
-  return typeof value === 'number' ? new Decimal(BigInt(value), 0) : value;
-}
-
-function signOf(value: bigint): number {
-  return value === 0n ? 0 : value < 0n ? -1 : 1;
-}
-
-/** Number of digits before the point; negative when the first digits after it are zeros. */
-function magnitude(value: Decimal): number {
-  if (value.coefficient === 0n) return -Infinity;
-  const digits = value.coefficient < 0n ? -value.coefficient : value.coefficient;
-  return digits.toString().length - value.scale;
 }

@@ -10,3 +10,10 @@ export class Interval {
     this.micros = micros;
   }
 }
+
+/** Whether these fields, finite up to Postgres 16, are one of the two infinite intervals of later versions. */
+export function isInfinityOfLater(value: Interval): boolean {
+  if (value.days === 2_147_483_647) return value.months === value.days && value.micros === 9_223_372_036_854_775_807n;
+  if (value.days !== -2_147_483_648) return false;
+  return value.months === value.days && value.micros === -9_223_372_036_854_775_808n;
+}

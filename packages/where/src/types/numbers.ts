@@ -1,5 +1,16 @@
 import { InputError } from '../errors.ts';
-import { compareNumeric, exactDecimal, numericToNumber, parseNumericLiteral } from './decimal.ts';
+import {
+  compareNumeric,
+  createNumeric,
+  exactDecimal,
+  formatNumeric,
+  isOtherSyntax,
+  numericToNumber,
+  powerOfTen,
+  specialNumber,
+  type Numeric,
+} from './decimal.ts';
+import { shortestDigits, type FloatName } from './float-digits.ts';
 import { isDigit, narrow, trimBlanks } from './value.ts';
 
 const RANGE = {
@@ -10,12 +21,25 @@ const RANGE = {
 
 export type IntegerName = keyof typeof RANGE;
 
+/** Longer text may be a number to Postgres; we do not look. */
+const MAX_TEXT = 1000;
+
+/** Where float text turns to an exponent: at 10^6 and 10^15, the digits the types keep for sure. */
+const FIXED_DIGITS = { float4: 6, float8: 15 } as const;
+
+/** Past the largest finite float4, rounding works as if the next power of two were one. */
+const FLOAT4_LIMIT = 2 ** 128;
+const LARGEST_FLOAT4 = 2 ** 128 - 2 ** 104;
+
 /** Integer input: blanks, a sign, digits (Postgres 15; later versions also take hex and separators, which are refused). */
 export function parseInteger(name: IntegerName, input: string): number | bigint {
   const text = trimBlanks(input);
+  if (text.length > MAX_TEXT) throw new InputError('too long', true);
   const start = text[0] === '-' || text[0] === '+' ? 1 : 0;
-  if (start === text.length || text.length > 1000) throw new InputError('invalid syntax');
-  for (let i = start; i < text.length; i++) if (!isDigit(text.charCodeAt(i))) throw new InputError('invalid syntax');
+  if (start === text.length) throw new InputError('invalid syntax');
+  for (let i = start; i < text.length; i++) {
+    if (!isDigit(text.charCodeAt(i))) throw new InputError('invalid syntax', isOtherSyntax(text));
+  }
   const value = BigInt(text[0] === '+' ? text.slice(1) : text);
   if (!fitsInteger(name, value)) throw new InputError('out of range');
   return narrow(value);
@@ -37,23 +61,14 @@ export function decodeInteger(text: string): number | bigint {
 
 /**
  * `float8` and `float4` input. A value too large, or a non-zero one too small for the type, is an error as in Postgres;
- * hexadecimal floats, which C libraries take, are refused.
+ * what only some C libraries take, hexadecimal floats and NaNs with a sign or a payload, is refused.
  */
-export function parseFloatLiteral(name: 'float4' | 'float8', input: string): number {
+export function parseFloatLiteral(name: FloatName, input: string): number {
   const text = trimBlanks(input);
-  switch (text.toLowerCase()) {
-    case 'nan':
-      return NaN;
-    case 'inf':
-    case '+inf':
-    case 'infinity':
-    case '+infinity':
-      return Infinity;
-    case '-inf':
-    case '-infinity':
-      return -Infinity;
-  }
-  if (!isPlainNumber(text)) throw new InputError('invalid syntax');
+  if (text.length > MAX_TEXT) throw new InputError('too long', true);
+  const special = specialNumber(text);
+  if (special !== undefined) return special;
+  if (!isPlainNumber(text)) throw new InputError('invalid syntax', /^[-+]?(?:0x|nan)/i.test(text));
   const value = name === 'float8' ? Number(text) : nearestFloat32(text);
   if (!Number.isFinite(value)) throw new InputError('out of range');
   if (value === 0 && hasNonZeroDigit(text)) throw new InputError('out of range');
@@ -61,21 +76,27 @@ export function parseFloatLiteral(name: 'float4' | 'float8', input: string): num
 }
 
 /** A float from the wire. */
-export function decodeFloat(name: 'float4' | 'float8', text: string): number {
+export function decodeFloat(name: FloatName, text: string): number {
   const value = name === 'float8' ? Number(text) : nearestFloat32(text);
   if (text === '' || (Number.isNaN(value) && text !== 'NaN')) throw new InputError('invalid syntax');
   return value;
 }
 
-/** Shortest text that reads back as the same float. */
-export function formatFloat(name: 'float4' | 'float8', value: number): string {
-  if (Object.is(value, -0)) return '-0';
-  if (name === 'float8' || !Number.isFinite(value)) return String(value);
-  for (let precision = 1; precision < 10; precision++) {
-    const text = String(Number(value.toPrecision(precision)));
-    if (nearestFloat32(text) === value) return text;
+/** Float output with `extra_float_digits` above zero: the shortest digits strictly nearer to `value` than to any other float. */
+export function formatFloat(name: FloatName, value: number): string {
+  if (!Number.isFinite(value)) return String(value);
+  const sign = value < 0 || Object.is(value, -0) ? '-' : '';
+  if (value === 0) return `${sign}0`;
+  const { digits, exponent } = shortestDigits(name, Math.abs(value));
+  if (exponent < -4 || exponent >= FIXED_DIGITS[name]) {
+    const fraction = digits.length > 1 ? `.${digits.slice(1)}` : '';
+    const power = String(Math.abs(exponent)).padStart(2, '0');
+    return `${sign}${digits[0]}${fraction}e${exponent < 0 ? '-' : '+'}${power}`;
   }
-  return String(value);
+  if (exponent < 0) return `${sign}0.${'0'.repeat(-exponent - 1)}${digits}`;
+  const whole = digits.slice(0, exponent + 1).padEnd(exponent + 1, '0');
+  const fraction = digits.slice(exponent + 1);
+  return `${sign}${whole}${fraction === '' ? '' : `.${fraction}`}`;
 }
 
 /**
@@ -86,21 +107,34 @@ export function nearestFloat32(text: string): number {
   const double = Number(text);
   const single = Math.fround(double);
   if (single === double || Number.isNaN(double) || !Number.isFinite(double)) return single;
-  const other = neighbour(single, double);
-  if ((single + other) / 2 !== double) return single;
-  const order = compareNumeric(parseNumericLiteral(text).value, exactDecimal(double));
+  const finite = Number.isFinite(single) ? single : Math.sign(double) * FLOAT4_LIMIT;
+  const other = neighbour(finite, double);
+  if ((finite + other) / 2 !== double) return single;
+  const order = compareNumeric(decimalOf(text), exactDecimal(double));
   if (order === 0) return single;
-  return order > 0 ? Math.max(single, other) : Math.min(single, other);
+  return Math.fround(order > 0 ? Math.max(finite, other) : Math.min(finite, other));
 }
 
 /** `numeric` to `float8` or `float4`; out of range is an error. */
-export function numericTextToFloat(name: 'float4' | 'float8', text: string): number {
-  const { value } = parseNumericLiteral(text);
+export function numericToFloat(name: FloatName, value: Numeric): number {
   if (typeof value === 'number' && !Number.isFinite(value)) return value;
-  const result = name === 'float8' ? numericToNumber(value) : nearestFloat32(text);
+  const result = name === 'float8' ? numericToNumber(value) : nearestFloat32(formatNumeric(value));
   if (!Number.isFinite(result)) throw new InputError('out of range');
-  if (result === 0 && value !== 0) throw new InputError('out of range');
+  if (result === 0 && (typeof value === 'number' ? value !== 0 : value.coefficient !== 0n)) {
+    throw new InputError('out of range');
+  }
   return result;
+}
+
+/** The exact value of number text in plain or exponent form. Only for text near a float4, which bounds the exponent. */
+function decimalOf(text: string): Numeric {
+  const at = text.search(/e/i);
+  const mantissa = at === -1 ? text : text.slice(0, at);
+  const point = mantissa.indexOf('.');
+  const digits = BigInt(`${mantissa.replace('.', '').replace(/^[-+]/, '')}`);
+  const coefficient = text[0] === '-' ? -digits : digits;
+  const scale = (point === -1 ? 0 : mantissa.length - point - 1) - (at === -1 ? 0 : Number(text.slice(at + 1)));
+  return scale < 0 ? createNumeric(coefficient * powerOfTen(-scale), 0) : createNumeric(coefficient, scale);
 }
 
 /** The float4 next to `single` on the side of `toward`. */
@@ -113,14 +147,13 @@ function neighbour(single: number, toward: number): number {
     return toward > 0 ? view.getFloat32(0) : -view.getFloat32(0);
   }
   const away = single > 0 === toward > single;
+  if (Math.abs(single) === FLOAT4_LIMIT) return Math.sign(single) * LARGEST_FLOAT4;
   view.setInt32(0, away ? bits + 1 : bits - 1);
   const result = view.getFloat32(0);
-  // Past the largest finite value rounding works as if the next power of two were one.
-  return Number.isFinite(result) ? result : Math.sign(single) * 2 ** 128;
+  return Number.isFinite(result) ? result : Math.sign(single) * FLOAT4_LIMIT;
 }
 
 function isPlainNumber(text: string): boolean {
-  if (text.length > 1000) return false;
   let at = text[0] === '-' || text[0] === '+' ? 1 : 0;
   let digits = 0;
   for (; isDigit(text.charCodeAt(at)); at++) digits++;
@@ -131,8 +164,7 @@ function isPlainNumber(text: string): boolean {
     if (text[at] === '-' || text[at] === '+') at++;
     const start = at;
     while (isDigit(text.charCodeAt(at))) at++;
-    // Longer exponents only make zeros and infinities, and nearestFloat32 reads exponents up to 1,000.
-    if (at === start || at - start > 3) return false;
+    if (at === start) return false;
   }
   return at === text.length;
 }

@@ -25,6 +25,10 @@ export interface Type {
   readonly decode: (text: string) => Value;
   /** The type's output function under the display settings of our sessions; equals the wire text of the value. */
   readonly format: (value: Value) => string;
+  /** `===` on values is the type's own equality. */
+  readonly identical?: boolean;
+  /** `===` and `<` on values are the type's own equality and order. */
+  readonly plain?: boolean;
   /** The order of the type's btree operators; undefined for types without one. Text: code points, the caller checks the collation. */
   readonly compare: ((a: Value, b: Value) => number) | undefined;
   /**
@@ -32,6 +36,8 @@ export interface Type {
    * Throws InputError when the text has to be understood and is not.
    */
   readonly key: ((text: string) => string | number) | undefined;
+  /** Its input or output function is not immutable in Postgres: constants are not read or written at planning. */
+  readonly stableText?: boolean;
   /** Of an array type. */
   readonly element: Type | undefined;
 }

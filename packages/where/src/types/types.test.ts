@@ -7,15 +7,21 @@ import {
   exactDecimal,
   formatNumeric,
   numericKey,
+  numericKeyOf,
   parseNumericLiteral,
 } from './decimal.ts';
 import { nearestFloat32, parseFloatLiteral } from './numbers.ts';
-import { scalarType, tryParse, type TypeName } from './scalar-type.ts';
 import { compareCodePoints } from './text.ts';
+import { type as typeNamed } from './types.ts';
 
 /** Input text to output text, or undefined when refused. */
-function read(type: TypeName, text: string): string | undefined {
-  return tryParse(scalarType(type), text)?.text;
+function read(type: string, text: string): string | undefined {
+  try {
+    return typeNamed(type).parse(text).text;
+  } catch (error) {
+    if (error instanceof InputError) return undefined;
+    throw error;
+  }
 }
 
 describe('input', () => {
@@ -40,7 +46,7 @@ describe('input', () => {
     ['float8', 'Infinity', 'Infinity'],
     ['float8', '-0', '-0'],
     ['float4', '0.1', '0.1'],
-    ['float4', '16777217', '16777216'],
+    ['float4', '16777217', '1.6777216e+07'],
     ['float4', '3.5e38', undefined],
     ['bool', ' TRUE ', 't'],
     ['bool', 'o', undefined],
@@ -78,12 +84,12 @@ describe('input', () => {
     ['timestamptz', '2024-01-01 10:00:00+05:30', '2024-01-01 04:30:00+00'],
     ['timestamptz', '2024-01-01 10:00:00-0330', '2024-01-01 13:30:00+00'],
     ['timestamptz', '2024-01-01 10:00 UTC', '2024-01-01 10:00:00+00'],
-    ['timestamptz', '2024-01-01 10:00:00 Europe/Berlin', undefined],
+    ['timestamptz', '2024-01-01 10:00:00 Europe/Berlin', '2024-01-01 09:00:00+00'],
     ['timestamptz', '4714-11-24 00:00:00+00 BC', '4714-11-24 00:00:00+00 BC'],
     ['timestamptz', '4714-11-24 00:00:00+01 BC', undefined],
     ['name', 'x'.repeat(70), 'x'.repeat(63)],
     ['name', 'é'.repeat(40), 'é'.repeat(31)],
-  ] as [TypeName, string, string | undefined][])('%s takes %j as %j', (type, text, expected) => {
+  ] as [string, string, string | undefined][])('%s takes %j as %j', (type, text, expected) => {
     expect(read(type, text)).toBe(expected);
   });
 
@@ -99,7 +105,7 @@ describe('input', () => {
     'int8',
     'bool',
   ] as const)('%s reads its own output back as the same value, and refuses the rest with an InputError', (name) => {
-    const type = scalarType(name);
+    const type = typeNamed(name);
     const anything = fc.string({ unit: fc.constantFrom(...'0123456789-+: .eETZBCNanifty{}'), maxLength: 24 });
     fc.assert(
       fc.property(anything, (text) => {
@@ -111,7 +117,7 @@ describe('input', () => {
           return;
         }
         expect(type.parse(literal.text)).toEqual(literal);
-        expect(type.compare(type.decode(literal.text), literal.value)).toBe(0);
+        expect(type.compare?.(type.decode(literal.text), literal.value)).toBe(0);
       }),
       { numRuns: 3000 },
     );
@@ -120,15 +126,15 @@ describe('input', () => {
   test('dates and timestamps of every size survive being written and read', () => {
     fc.assert(
       fc.property(fc.bigInt({ min: -211_813_488_000_000_000n, max: 9_223_371_331_199_999_999n }), (micros) => {
-        const type = scalarType('timestamp');
-        const text = type.format?.(micros) ?? '';
+        const type = typeNamed('timestamp');
+        const text = type.format(micros);
         expect(BigInt(type.parse(text).value as bigint)).toBe(micros);
       }),
     );
     fc.assert(
       fc.property(fc.integer({ min: -2_451_545, max: 2_145_031_948 }), (days) => {
-        const type = scalarType('date');
-        expect(type.parse(type.format?.(days) ?? '').value).toBe(days);
+        const type = typeNamed('date');
+        expect(type.parse(type.format(days)).value).toBe(days);
       }),
     );
   });
@@ -161,7 +167,7 @@ describe('numeric', () => {
   test('has one key for equal values, from the wire and from constants', () => {
     fc.assert(
       fc.property(finite, ({ text }) => {
-        expect(formatNumeric(parseNumericLiteral(text).value)).toBe(numericKey(text === '-0' ? '0' : text));
+        expect(numericKeyOf(parseNumericLiteral(text).value)).toBe(numericKey(text === '-0' ? '0' : text));
       }),
     );
   });

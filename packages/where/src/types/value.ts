@@ -29,7 +29,8 @@ export function trimBlanks(text: string): string {
   return start === 0 && end === text.length ? text : text.slice(start, end);
 }
 
-function isBlank(code: number): boolean {
+/** What C calls `isspace`. */
+export function isBlank(code: number): boolean {
   return code === 32 || (code >= 9 && code <= 13);
 }
 
