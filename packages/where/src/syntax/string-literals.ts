@@ -1,6 +1,7 @@
 import { isHex } from '../types/text.ts';
+import { isBlank, isNewline, skipLine } from './characters.ts';
 
-/** A string constant that was read: its value and where it ends, or why it cannot be. */
+/** A quoted text that was read: its content and where it ends, or why it cannot be. */
 export interface Scanned {
   readonly text: string;
   readonly end: number;
@@ -8,16 +9,17 @@ export interface Scanned {
 }
 
 const UNTERMINATED: Scanned = { text: '', end: 0, problem: 'unterminated quoted string' };
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** `'...'` from the quote at `at`, with `''` for a quote, and continuation lines joined. */
-export function scanPlainString(source: string, at: number): Scanned {
+/** `'...'` from the quote at `at`, with `''` for a quote except in bit strings, and continuation lines joined. */
+export function scanPlainString(source: string, at: number, kind: 'text' | 'bits' = 'text'): Scanned {
   let text = '';
   let from = at + 1;
   for (;;) {
     const quote = source.indexOf("'", from);
     if (quote === -1) return UNTERMINATED;
     text += source.slice(from, quote);
-    if (source[quote + 1] === "'") {
+    if (source[quote + 1] === "'" && kind === 'text') {
       text += "'";
       from = quote + 2;
       continue;
@@ -28,30 +30,47 @@ export function scanPlainString(source: string, at: number): Scanned {
   }
 }
 
-/** `E'...'`, from its quote. Octal and hex escapes above 7F, which denote single bytes, are refused. */
+/** `"..."` from the quote at `at`, with `""` for a quote. */
+export function scanQuotedIdentifier(source: string, at: number): Scanned {
+  let text = '';
+  let from = at + 1;
+  for (;;) {
+    const quote = source.indexOf('"', from);
+    if (quote === -1) return { text: '', end: 0, problem: 'unterminated quoted identifier' };
+    text += source.slice(from, quote);
+    if (source[quote + 1] !== '"') return { text, end: quote + 1 };
+    text += '"';
+    from = quote + 2;
+  }
+}
+
+/** `E'...'`, from its quote. Octal and hex escapes denote bytes, which must make up UTF-8 characters. */
 export function scanEscapeString(source: string, at: number): Scanned {
   let text = '';
+  let bytes: number[] = [];
   let i = at + 1;
   while (i < source.length) {
     const char = source[i] as string;
-    if (char === "'") {
-      if (source[i + 1] === "'") {
-        text += "'";
-        i += 2;
-        continue;
-      }
+    if (char === "'" && source[i + 1] !== "'") {
       const next = continuation(source, i + 1);
-      if (next === undefined) return wellFormed(text, i + 1);
+      if (next === undefined) return bytes.length > 0 ? withBytes(text, bytes, i + 1) : { text, end: i + 1 };
       i = next;
-    } else if (char === '\\') {
-      const escape = readEscape(source, i + 1);
-      if (escape.problem !== undefined) return escape;
-      text += escape.text;
-      i = escape.end;
-    } else {
-      text += char;
-      i++;
+      continue;
     }
+    const piece = char === '\\' ? readEscape(source, i + 1) : { text: char, end: char === "'" ? i + 2 : i + 1 };
+    if (piece.problem !== undefined) return piece;
+    i = piece.end;
+    if ('byte' in piece) {
+      bytes.push(piece.byte);
+      continue;
+    }
+    if (bytes.length > 0) {
+      const joined = withBytes(text, bytes, i);
+      if (joined.problem !== undefined) return joined;
+      text = joined.text;
+      bytes = [];
+    }
+    text += piece.text;
   }
   return UNTERMINATED;
 }
@@ -64,35 +83,14 @@ export function scanDollarString(source: string, at: number, bodyStart: number):
   return { text: source.slice(bodyStart, close), end: close + tag.length };
 }
 
-/** `U&'...'` or `U&"..."` from its quote, with an optional UESCAPE clause. */
-export function scanUnicodeText(source: string, at: number, quote: '"' | "'"): Scanned {
-  let raw = '';
-  let from = at + 1;
-  let end: number;
-  for (;;) {
-    const close = source.indexOf(quote, from);
-    if (close === -1) return UNTERMINATED;
-    raw += source.slice(from, close);
-    if (source[close + 1] !== quote) {
-      end = close + 1;
-      break;
-    }
-    raw += quote;
-    from = close + 2;
-  }
-  let escape = '\\';
-  const uescape = /^[ \t\r\n\f]{0,1000}uescape[ \t\r\n\f]{0,1000}'([^'])'/i.exec(source.slice(end, end + 2020));
-  if (uescape !== null) {
-    escape = uescape[1] as string;
-    end += uescape[0].length;
-    if (isHex(escape.charCodeAt(0)) || '+"\' \t\n\r\f'.includes(escape)) {
-      return { text: '', end, problem: 'invalid Unicode escape character' };
-    }
-  }
-  return decodeUnicodeEscapes(raw, escape, end);
+/** Whether a UESCAPE clause may name this character. */
+export function isUnicodeEscape(char: string): boolean {
+  if (char.length !== 1 || char >= '\u0080') return false;
+  return !isHex(char.charCodeAt(0)) && char !== '+' && char !== "'" && char !== '"' && !isBlank(char);
 }
 
-function decodeUnicodeEscapes(raw: string, escape: string, end: number): Scanned {
+/** Resolves the escapes of `U&'...'` and `U&"..."`. `raw` is what stands between the quotes, `end` where they end. */
+export function decodeUnicodeEscapes(raw: string, escape: string, end: number): Scanned {
   let text = '';
   for (let i = 0; i < raw.length;) {
     if (raw[i] !== escape) {
@@ -104,45 +102,77 @@ function decodeUnicodeEscapes(raw: string, escape: string, end: number): Scanned
       const long = raw[i + 1] === '+';
       const start = long ? i + 2 : i + 1;
       const code = hexNumber(raw, start, long ? 6 : 4);
-      if (code === undefined || code > 0x10ffff || code === 0) return { text, end, problem: 'invalid Unicode escape' };
-      text += code > 0xffff ? String.fromCodePoint(code) : String.fromCharCode(code);
+      if (code === undefined || !isCodePoint(code)) return { text, end, problem: 'invalid Unicode escape' };
+      text += unicode(code);
       i = start + (long ? 6 : 4);
     }
   }
-  return wellFormed(text, end);
+  // Surrogates written as two escapes have joined up; one left alone is no character.
+  return text.isWellFormed() ? { text, end } : { text, end, problem: 'invalid Unicode surrogate pair' };
 }
 
-function readEscape(source: string, at: number): Scanned {
+/** One escape of `E'...'` from the character after its backslash: a text, or a byte that is part of one. */
+function readEscape(
+  source: string,
+  at: number,
+): Scanned | { readonly byte: number; readonly end: number; readonly problem?: never } {
   const char = source[at];
   if (char === undefined) return UNTERMINATED;
   const simple = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' }[char];
   if (simple !== undefined) return { text: simple, end: at + 1 };
-  if (char === 'u' || char === 'U') {
-    const length = char === 'u' ? 4 : 8;
-    const code = hexNumber(source, at + 1, length);
-    if (code === undefined || code > 0x10ffff || code === 0)
-      return { text: '', end: at, problem: 'invalid Unicode escape' };
-    return { text: code > 0xffff ? String.fromCodePoint(code) : String.fromCharCode(code), end: at + 1 + length };
-  }
+  if (char === 'u' || char === 'U') return readUnicodeEscape(source, at);
   let end = at;
-  let code: number;
+  let byte: number;
   if (char === 'x' && isHex(source.charCodeAt(at + 1))) {
     end = at + 1;
     while (end < at + 3 && isHex(source.charCodeAt(end))) end++;
-    code = parseInt(source.slice(at + 1, end), 16);
+    byte = parseInt(source.slice(at + 1, end), 16);
   } else if (char >= '0' && char <= '7') {
     while (end < at + 3 && (source[end] ?? '') >= '0' && (source[end] ?? '') <= '7') end++;
-    code = parseInt(source.slice(at, end), 8) & 0xff;
+    byte = parseInt(source.slice(at, end), 8) & 0xff;
   } else {
-    return { text: char, end: at + 1 };
+    const whole = String.fromCodePoint(source.codePointAt(at) as number);
+    return { text: whole, end: at + whole.length };
   }
-  if (code === 0 || code > 0x7f) return { text: '', end, problem: 'invalid byte sequence' };
-  return { text: String.fromCharCode(code), end };
+  if (byte === 0) return { text: '', end, problem: 'invalid byte sequence' };
+  return byte < 0x80 ? { text: String.fromCharCode(byte), end } : { byte, end };
 }
 
-/** Surrogates written as two escapes join up; one left alone is no character. */
-function wellFormed(text: string, end: number): Scanned {
-  return text.isWellFormed() ? { text, end } : { text, end, problem: 'invalid Unicode surrogate pair' };
+/** `\uXXXX`, `\UXXXXXXXX`, and a high surrogate with the low one that must follow at once. */
+function readUnicodeEscape(source: string, at: number): Scanned {
+  const first = unicodeEscape(source, at);
+  if (first === undefined) return { text: '', end: at, problem: 'invalid Unicode escape' };
+  const text = unicode(first.code);
+  if (text.isWellFormed()) return { text, end: first.end };
+  const second = source[first.end] === '\\' ? unicodeEscape(source, first.end + 1) : undefined;
+  const pair = second === undefined ? text : text + unicode(second.code);
+  if (second === undefined || !pair.isWellFormed()) {
+    return { text: '', end: first.end, problem: 'invalid Unicode surrogate pair' };
+  }
+  return { text: pair, end: second.end };
+}
+
+function unicodeEscape(source: string, at: number): { code: number; end: number } | undefined {
+  const length = source[at] === 'u' ? 4 : source[at] === 'U' ? 8 : 0;
+  const code = length === 0 ? undefined : hexNumber(source, at + 1, length);
+  return code === undefined || !isCodePoint(code) ? undefined : { code, end: at + 1 + length };
+}
+
+function withBytes(text: string, bytes: readonly number[], end: number): Scanned {
+  try {
+    return { text: text + UTF8.decode(Uint8Array.from(bytes)), end };
+  } catch {
+    return { text: '', end, problem: 'invalid byte sequence' };
+  }
+}
+
+function isCodePoint(code: number): boolean {
+  return code > 0 && code <= 0x10ffff;
+}
+
+/** Surrogates come out as the lone units they are. */
+function unicode(code: number): string {
+  return code > 0xffff ? String.fromCodePoint(code) : String.fromCharCode(code);
 }
 
 function hexNumber(source: string, at: number, length: number): number | undefined {
@@ -156,13 +186,9 @@ function continuation(source: string, from: number): number | undefined {
   let at = from;
   for (;;) {
     const char = source[at];
-    if (char === '\n' || char === '\r') newline = true;
-    else if (char === '-' && source[at + 1] === '-') {
-      while (at < source.length && source[at] !== '\n' && source[at] !== '\r') at++;
-      continue;
-    } else if (char !== ' ' && char !== '\t' && char !== '\f') {
-      return newline && char === "'" ? at + 1 : undefined;
-    }
-    at++;
+    if (isNewline(char)) newline = true;
+    if (char === '-' && source[at + 1] === '-') at = skipLine(source, at);
+    else if (isBlank(char)) at++;
+    else return newline && char === "'" ? at + 1 : undefined;
   }
 }
