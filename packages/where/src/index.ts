@@ -1,11 +1,37 @@
 export { MAX_WHERE_BYTES, compileClause, parseStoredWhere, parseWhere, type ParsedWhere } from './parse-where.ts';
 export type { WhereClause } from './clause.ts';
 export { ClauseEvaluationError, InputError } from './errors.ts';
-export type { ClauseTable } from './bind/bind.ts';
-export { columnType, type ClauseColumn, type ColumnCollation } from './column.ts';
-export { cellKey, constantComparison, keyedColumn, type AccessKey } from './evaluate/access.ts';
-export { castFrom } from './functions/casts.ts';
-export { compileTest, type Test } from './evaluate/compile.ts';
+export type { ClauseTable } from './bind/context.ts';
+export type { ClauseColumn, ColumnCollation, TypeFact } from './column.ts';
+export {
+  cellKey,
+  compareNumbers,
+  constantKey,
+  keyColumn,
+  mayFail,
+  valueKey,
+  type AccessKey,
+} from './evaluate/access.ts';
+export { comparison, widening } from './evaluate/compare.ts';
+export {
+  compileTest,
+  compileValue,
+  type Evaluate,
+  type SlotColumn,
+  type SlotSource,
+  type Test,
+} from './evaluate/compile.ts';
+export { typeOfNode } from './bind/operand.ts';
+export { asQualification, foldConstants } from './evaluate/fold.ts';
 export { Ordinals } from './evaluate/ordinals.ts';
+export { prepareList, preparePattern, type PreparedList } from './evaluate/prepared.ts';
 export { RowValues } from './evaluate/row-values.ts';
+export { analyseLike, type CaseFold, type LikeShape } from './functions/like.ts';
+export { lowerText } from './functions/case-mapping.ts';
+export { toSql } from './sql.ts';
 export * from './tree.ts';
+export { compareCodePoints } from './types/text.ts';
+export { numericToNumber, type Numeric } from './types/decimal.ts';
+export type { ArrayValue } from './types/array-value.ts';
+export type { Type } from './types/type.ts';
+export type { Value } from './types/value.ts';

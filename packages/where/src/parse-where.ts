@@ -1,7 +1,8 @@
 import type { Tuple } from '@shapecast/log';
-import { bindClause, type BindOptions, type ClauseTable } from './bind/bind.ts';
+import { bindClause, type BindOptions } from './bind/bind.ts';
+import type { ClauseTable } from './bind/context.ts';
 import type { WhereClause } from './clause.ts';
-import type { ClauseColumn } from './column.ts';
+import { factsOf, withFacts, type ClauseColumn, type TypeFact } from './column.ts';
 import { compileTest } from './evaluate/compile.ts';
 import { ClauseRefusal } from './errors.ts';
 import { foldConstants } from './evaluate/fold.ts';
@@ -9,8 +10,10 @@ import { Ordinals } from './evaluate/ordinals.ts';
 import { CLIENT_LIMITS, parseClause, STORED_LIMITS } from './syntax/parser.ts';
 import { RowValues } from './evaluate/row-values.ts';
 import { toSql } from './sql.ts';
-import { columnsOf } from './tree.ts';
+import { columnsOf, mapChildren, valueTypeOf, visit, type Node } from './tree.ts';
+import { quoteName } from './syntax/names.ts';
 import { utf8Bytes } from './types/text.ts';
+import type { Type } from './types/type.ts';
 
 export type ParsedWhere =
   | { readonly ok: true; readonly clause: WhereClause }
@@ -18,6 +21,9 @@ export type ParsedWhere =
 
 /** Longest clause that is accepted from a client (spec W 1.1). */
 export const MAX_WHERE_BYTES = 65_536;
+
+/** Nodes a clause may have after BETWEEN and its like are written out; list items count. */
+const MAX_TREE_NODES = 200_000;
 
 /** Syntax errors count from the start of the statement the reference wraps a clause in (H PA-6). */
 const WRAPPER_LENGTH = 'SELECT 1 WHERE '.length;
@@ -51,9 +57,13 @@ export function parseWhere(
  * what needed the catalog was checked when it was made, so the columns of a replication stream are enough. A text that
  * does not parse was not made by this version, or the columns changed: throws a plain Error.
  */
-export function parseStoredWhere(sql: string, columns: readonly ClauseColumn[]): WhereClause {
+export function parseStoredWhere(
+  sql: string,
+  columns: readonly ClauseColumn[],
+  types: readonly TypeFact[] = [],
+): WhereClause {
   try {
-    return bind(sql, { params: new Map(), columns, table: undefined, stored: true });
+    return bind(sql, { params: new Map(), columns: withFacts(columns, types), table: undefined, stored: true });
   } catch (error) {
     if (error instanceof ClauseRefusal)
       throw new Error(`stored where clause: ${message(error, sql)}`, { cause: error });
@@ -70,16 +80,79 @@ export function compileClause(clause: WhereClause, columns: readonly ClauseColum
   const ordinals = new Ordinals(columns);
   ordinals.check(clause);
   const test = compileTest(clause.tree, ordinals.ordinalOf);
-  const values = new RowValues(columns);
+  const values = new RowValues();
   return (row) => {
     values.load(row);
-    return test(values);
+    return test(values, 0);
   };
 }
 
 function bind(text: string, options: BindOptions): WhereClause {
   const tree = bindClause(parseClause(text, options.stored ? STORED_LIMITS : CLIENT_LIMITS), options);
-  return { sql: toSql(tree), columns: columnsOf(tree), tree: foldConstants(tree) };
+  // Before anything walks the tree: parts of it are shared, and a walk sees each of them wherever it stands.
+  if (sizeOf(tree) > MAX_TREE_NODES) throw new ClauseRefusal('the clause is too large when written out');
+  return {
+    sql: toSql(tree),
+    types: typeFacts(tree, options.columns),
+    columns: columnsOf(tree),
+    tree: foldConstants(tree),
+  };
+}
+
+/** Enums anywhere in the clause, and the domains of its columns. */
+function typeFacts(tree: Node, columns: readonly ClauseColumn[]): TypeFact[] {
+  const named = new Set<string>();
+  const enums = new Set<string>();
+  const ordered = new Set<string>();
+  visit(tree, (node) => {
+    if (node.kind === 'column') named.add(node.name);
+    for (const type of [valueTypeOf(node), valueTypeOf(node)?.element]) {
+      if (type?.category === 'E') enums.add(type.sql);
+    }
+    for (const type of orderedTypes(node)) if (type.category === 'E') ordered.add(type.sql);
+  });
+  const sqlOf = ({ typeSchema, typeName }: ClauseColumn): string =>
+    `${quoteName(typeSchema ?? '')}.${quoteName(typeName ?? '')}`;
+  const used = columns.filter(
+    (column) => named.has(column.name) || (column.typeKind === 'e' && enums.has(sqlOf(column))),
+  );
+  return factsOf(used, (column) => ordered.has(sqlOf(column)));
+}
+
+/** Types whose order, not just equality, decides about a node. */
+function orderedTypes(node: Node): readonly Type[] {
+  const withElement = (type: Type): readonly Type[] => (type.element === undefined ? [type] : [type, type.element]);
+  switch (node.kind) {
+    case 'compare':
+      return node.op === '=' || node.op === '<>' ? [] : withElement(node.by);
+    case 'rowCompare':
+      return node.pairs.flatMap((pair) => withElement(pair.by));
+    case 'greatest':
+    case 'least':
+      return withElement(node.type);
+    // What is no label is an error there.
+    case 'cast':
+      return withElement(node.to);
+    default:
+      return [];
+  }
+}
+
+/** Nodes of the tree, those that stand in several places counted in each. */
+function sizeOf(tree: Node): number {
+  const sizes = new Map<Node, number>();
+  const measure = (node: Node): number => {
+    const known = sizes.get(node);
+    if (known !== undefined) return known;
+    let size = 1;
+    mapChildren(node, (child) => {
+      size += measure(child);
+      return child;
+    });
+    sizes.set(node, size);
+    return size;
+  };
+  return measure(tree);
 }
 
 function numberParams(params: Readonly<Record<string, string>>): ReadonlyMap<number, string> {

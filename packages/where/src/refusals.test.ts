@@ -21,10 +21,16 @@ const COLUMNS: readonly ClauseColumn[] = [
   { name: 'tz', typeOid: 1184 },
   { name: 'j', typeOid: 3802, typeName: 'jsonb', typeKind: 'b', dims: 0 },
   { name: 'ia', typeOid: 1007, typeName: 'int4', typeKind: 'b', dims: 1 },
-  { name: 'e', typeOid: 16_500, typeName: 'mood', typeKind: 'e', dims: 0 },
-  { name: 'moods', typeOid: 16_501, typeName: 'mood', typeKind: 'e', dims: 1 },
-  { name: 'dom', typeOid: 16_600, typeName: 'posint', typeKind: 'd', dims: 0 },
+  { name: 'e', typeOid: 16_500, ...enumeration('mood', ['sad', 'ok', 'happy']) },
+  { name: 'moods', typeOid: 16_501, ...enumeration('mood', ['sad', 'ok', 'happy']), dims: 1 },
+  { name: 'other', typeOid: 16_510, ...enumeration('other', ['ok']) },
+  { name: 'dom', typeOid: 16_600, typeName: 'posint', typeSchema: 'public', typeKind: 'd', dims: 0, baseTypeOid: 23 },
+  { name: 'c', typeOid: 16_700, typeName: 'citext', typeSchema: 'public', typeKind: 'b', dims: 0 },
 ];
+
+function enumeration(typeName: string, enumLabels: readonly string[]): Omit<ClauseColumn, 'name' | 'typeOid'> {
+  return { typeName, typeSchema: 'public', typeKind: 'e', dims: 0, enumLabels };
+}
 
 function refusal(text: string, params: Readonly<Record<string, string>> = {}): string {
   const parsed = parseWhere(text, params, COLUMNS);
@@ -54,32 +60,45 @@ describe('a refusal', () => {
     ['now() > ts', 'At location 0: unknown or unsupported function now/0'],
     ['ts > CURRENT_TIMESTAMP', 'At location 5: SQLValueFunction is not supported in this context'],
     ["user = 'x'", 'At location 0: SQLValueFunction is not supported in this context'],
-    ['CASE WHEN b THEN b END', 'At location 0: CaseExpr is not supported in this context'],
-    ['NULLIF(i4, 0) = 1', 'At location 0: expression "=" of :AEXPR_NULLIF is not currently supported'],
     ["s ~ 'x'", 'At location 2: unknown binary operator "~"'],
-    ['i4 % 2 = 0', 'At location 3: unknown binary operator "%"'],
     ['!! i4 = 0', 'At location 0: unknown unary operator "!!"'],
-    ["s SIMILAR TO 'x'", 'At location 2: unknown or unsupported function similar_to_escape/1'],
     ['count(*) > 1', 'At location 0: aggregation is not supported in this context'],
     ['max(i4) > 1', 'At location 0: aggregation is not supported in this context'],
-    ['length(s) > 1', 'At location 0: unknown or unsupported function length/1'],
     [`s COLLATE "de_DE" < 'a'`, 'At location 2: CollateClause is not supported in this context'],
     ['s::json IS NULL', 'At location 3: unsupported type json'],
     ['i4::uuid = u', 'At location 0: unknown cast from type int4 to type uuid'],
     ["'x'::int4 = 1", 'At location 0: could not cast value "x" from text to int4'],
     ['3000000000::int4 = 1', 'At location 10: Failed to apply function to constant arguments'],
-    ["j = '{}'", 'At location 2: Could not select an operator overload'],
     ['s > 1', 'At location 2: Could not select an operator overload'],
     ["i4 = '7'::text", 'At location 3: Could not select an operator overload'],
     ['s BETWEEN 1 AND 2', 'At location 2: Could not select an operator overload'],
     ['s IN (1, 2)', 'At location 2: Could not select an operator overload'],
     ['i4 LIKE s', 'At location 3: Could not select an operator overload'],
-    ["e = 'ok'", 'At location 4: invalid syntax for type enum mood: ok'],
-    ["e IN ('ok', 'sad')", 'At location 6: invalid syntax for type enum mood: ok'],
-    ['e = e', 'At location 0: column "e" has type enum mood, which is not supported here; cast it to text to compare'],
-    ['dom = 1', 'At location 0: column "dom" has type posint, which is not supported here; cast it to text to compare'],
-    ['dom::text = s', 'At location 0: unknown cast from type posint to type text'],
-    ['moods::text = s', 'At location 0: unknown cast from type mood[] to type text'],
+    ["e = 'nope'", 'At location 4: invalid syntax for type enum mood: nope'],
+    ["e IN ('ok', 'nope')", 'At location 12: invalid syntax for type enum mood: nope'],
+    ['e = s', 'At location 2: Could not select an operator overload'],
+    ['e = other', 'At location 2: Could not select an operator overload'],
+    [
+      "c = 'a'",
+      'At location 2: column "c" has type citext, whose values cannot be compared here; only IS NULL and IS NOT NULL are supported',
+    ],
+    ['c::text = s', 'At location 0: unknown cast from type citext to type text'],
+    ["s::citext = 'a'", 'At location 3: unsupported type citext'],
+    ['1 / 0 = 1', 'At location 2: Failed to apply function to constant arguments'],
+    ['j < j', 'At location 2: ordering comparison of jsonb is not supported'],
+    ["ARRAY[1, 'a'::text] IS NULL", 'At location 0: ARRAY types text and int4 cannot be matched'],
+    ["ia @> '{1}'::int8[]", 'At location 3: Could not select an operator overload'],
+    ['3 > ANY (3)', 'At location 9: argument of ANY must be an array'],
+    ['i4 + ANY (ia) IS NULL', 'At location 3: ANY/ALL requires operator that returns bool'],
+    ['length(1) > 1', 'At location 0: Could not select a function overload for length(int4)'],
+    ["substr(s) = 'a'", 'At location 0: unknown or unsupported function substr/1'],
+    ['(i4, n) = (1, 2, 3)', 'At location 8: unequal number of entries in row expressions'],
+    ['ARRAY[] IS NULL', 'At location 0: cannot determine type of empty array'],
+    ['s[1] IS NULL', 'At location 0: cannot subscript type text, which is not an array'],
+    ["ia['x'::text] = 1", 'At location 3: array subscript must have type integer'],
+    ['CASE WHEN i4 THEN b END', 'At location 10: reference i4 of type int4 is not castable to bool'],
+    ['CASE WHEN b THEN 1 ELSE s END = 1', 'At location 0: CASE types int4 and text cannot be matched'],
+    ["coalesce(i4, s) = 'a'", 'At location 0: COALESCE types text and int4 cannot be matched'],
     ["i4 = B'101'", 'At location 5: BitString values are not supported'],
     ['array_cat(VARIADIC ia) IS NULL', 'At location 0: explicit VARIADIC function calls are not currently supported'],
     ['i4 IS TRUE', 'At location 3: argument of IS TRUE must be bool, not int4'],
@@ -135,7 +154,6 @@ describe('a refusal', () => {
   test('meets clauses nested deeper than 200, and no long ones', () => {
     expect(refusal(`${'('.repeat(300)}b${')'.repeat(300)}`)).toContain('nested too deeply');
     expect(refusal(`${'NOT '.repeat(300)}b`)).toContain('nested too deeply');
-    expect(refusal(`s${'::text'.repeat(300)} = 'a'`)).toContain('nested too deeply');
     expect(refusal(Array.from({ length: 3000 }, (_, i) => `i4 = ${i}`).join(' OR '))).toContain('accepted');
     expect(refusal(`i4 IN (${Array.from({ length: 12_000 }, (_, i) => i).join(',')})`)).toContain('accepted');
   });
@@ -169,14 +187,20 @@ describe('a refusal', () => {
 describe('a stored clause', () => {
   const stream: readonly ClauseColumn[] = COLUMNS.map(({ name, typeOid }) => ({ name, typeOid }));
 
-  test.each(["us ILIKE 'a'", `s COLLATE "C" < 'a'`, "e::text = 'ok'", 'moods IS NULL'])(
-    'is read back from stream columns, which say less: %s',
-    (text) => {
-      const parsed = parseWhere(text, {}, COLUMNS);
-      if (!parsed.ok) throw new Error(parsed.message);
-      expect(parseStoredWhere(parsed.clause.sql, stream).sql).toBe(parsed.clause.sql);
-    },
-  );
+  test.each([
+    "us ILIKE 'a'",
+    `s COLLATE "C" < 'a'`,
+    "e::text = 'ok'",
+    "e > 'sad'",
+    "moods @> '{ok}'",
+    's::public.mood = e',
+    'dom + 1 = 2',
+    'c IS NULL',
+  ])('is read back from stream columns, which say less: %s', (text) => {
+    const parsed = parseWhere(text, {}, COLUMNS);
+    if (!parsed.ok) throw new Error(parsed.message);
+    expect(parseStoredWhere(parsed.clause.sql, stream, parsed.clause.types).sql).toBe(parsed.clause.sql);
+  });
 
   test('may be longer than what a client may send', () => {
     const list = Array.from({ length: 12_000 }, (_, i) => i).join(',');

@@ -1,11 +1,16 @@
-import { castFrom } from '../functions/casts.ts';
 import type { ClauseColumn } from '../column.ts';
-import { ClauseEvaluationError, ClauseRefusal } from '../errors.ts';
-import type { OperandType } from './operators.ts';
-import type { ConstNode, Node } from '../tree.ts';
+import { ClauseEvaluationError, ClauseRefusal, InputError } from '../errors.ts';
+import { castPath, modifierOf } from '../functions/cast-paths.ts';
+import { valueTypeOf, type ConstNode, type Node } from '../tree.ts';
 import { fitsInteger } from '../types/numbers.ts';
-import { formatValue, scalarType, tryParse, type TypeName } from '../types/scalar-type.ts';
+import { type as typeNamed } from '../types/types.ts';
+import type { Type } from '../types/type.ts';
 import type { Value } from '../types/value.ts';
+import type { OperandType } from './resolve.ts';
+
+export const BOOL = typeNamed('bool');
+export const TEXT = typeNamed('text');
+export const INT4 = typeNamed('int4');
 
 /** A literal without a type of its own: a quoted string, NULL, or a parameter at its first occurrence. */
 export interface UnknownLiteral {
@@ -25,64 +30,71 @@ export interface Bound {
 /** Called when a parameter's first use fixes its type. */
 export type FixParameter = (param: number, value: ConstNode) => void;
 
-export function constant(type: TypeName, value: Value | null, text: string): ConstNode {
+export function constant(type: Type, value: Value | null, text: string): ConstNode {
   return { kind: 'const', type, value, text };
 }
 
-/** `unknown`, a type, or undefined for an opaque column. */
-export function operandType(bound: Bound): OperandType | undefined {
-  const { node } = bound;
-  switch (node.kind) {
-    case 'unknown':
-      return 'unknown';
-    case 'const':
-    case 'column':
-      return node.type;
-    case 'cast':
-      return node.to;
-    default:
-      return 'bool';
-  }
+/** Type of a node's value. */
+export function typeOfNode(node: Node): Type {
+  return valueTypeOf(node) ?? BOOL;
+}
+
+export function operandType(bound: Bound): OperandType {
+  return bound.node.kind === 'unknown' ? 'unknown' : typeOfNode(bound.node);
 }
 
 /**
  * Converts an operand as Postgres does by itself. The caller has made sure that the implicit cast exists. Literals are
  * read now, constants are converted now. Throws ClauseRefusal.
  */
-export function coerce(bound: Bound, to: TypeName, fix: FixParameter): Node {
+export function coerce(bound: Bound, to: Type, fix: FixParameter): Node {
   const { node, at } = bound;
   if (node.kind === 'unknown') {
-    const literal = readLiteral(node, to, at, (text) => `invalid syntax for type ${to}: ${text}`);
+    const literal = readLiteral(node, to, at, (text) => `invalid syntax for type ${to.name}: ${text}`);
     if (node.param !== undefined) fix(node.param, literal);
     return literal;
   }
-  const from = operandType(bound) as TypeName;
-  if (from === to) return node;
+  if (typeOfNode(node) === to) return node;
   if (node.kind === 'const') return convertConstant(node, to, at);
-  return { kind: 'cast', to, modifiers: [], implicit: true, arg: node };
+  return { kind: 'cast', to, modifiers: [], implicit: true, arg: node, at };
 }
 
 /** Reads an untyped literal as a type. Throws ClauseRefusal with `reason` when the input function does not take it. */
 export function readLiteral(
   literal: UnknownLiteral,
-  to: TypeName,
+  to: Type,
   at: number,
   reason: (text: string) => string,
 ): ConstNode {
   if (literal.text === null) return constant(to, null, '');
-  const parsed = tryParse(scalarType(to), literal.text);
-  if (parsed === undefined) throw new ClauseRefusal(reason(literal.text), at);
-  return constant(to, parsed.value, parsed.text);
+  try {
+    const { value, text } = to.parse(literal.text);
+    return constant(to, value, text);
+  } catch (error) {
+    if (error instanceof InputError) throw new ClauseRefusal(reason(literal.text), at);
+    throw error;
+  }
 }
 
 /** Casts a constant now. Throws ClauseRefusal located at `at` where Postgres's own folding would fail. */
-export function convertConstant(node: ConstNode, to: TypeName, at: number): ConstNode {
+export function convertConstant(node: ConstNode, to: Type, at: number): ConstNode {
   if (node.value === null) return constant(to, null, '');
-  const cast = castFrom(node.type, to);
-  if (cast === undefined) throw new Error(`no cast from ${node.type} to ${to}`);
+  const path = castPath(node.type, to);
+  if (path === undefined) throw new Error(`no cast from ${node.type.name} to ${to.name}`);
+  return convertedConstant(to, at, () => (path.convert === undefined ? node.value : path.convert(node.value as Value)));
+}
+
+/** Applies `varchar(n)` and its like to a constant. */
+export function modifyConstant(node: ConstNode, modifiers: readonly number[], at: number): ConstNode {
+  const modify = modifierOf(node.type, modifiers);
+  if (node.value === null || modify === undefined) return node;
+  return convertedConstant(node.type, at, () => modify(node.value as Value));
+}
+
+function convertedConstant(to: Type, at: number, convert: () => Value | null): ConstNode {
   try {
-    const value = cast.convert(node.value);
-    return constant(to, value, formatValue(scalarType(to), value));
+    const value = convert();
+    return constant(to, value, value === null ? '' : to.format(value));
   } catch (error) {
     if (!(error instanceof ClauseEvaluationError)) throw error;
     throw new ClauseRefusal('Failed to apply function to constant arguments', at);
@@ -94,12 +106,22 @@ export function convertConstant(node: ConstNode, to: TypeName, at: number): Cons
  * the same for every row and become the same shape.
  */
 export function alignInteger(node: Node, other: Node): Node {
-  if (node.kind !== 'const' || other.kind !== 'column' || other.type === undefined) return node;
-  if (!isInteger(node.type) || !isInteger(other.type) || node.value === null) return node;
-  if (!fitsInteger(other.type, node.value as number | bigint)) return node;
+  if (node.kind !== 'const' || other.kind !== 'column' || node.value === null) return node;
+  const to = other.type.name;
+  if (!isInteger(node.type.name) || !isInteger(to) || !fitsInteger(to, node.value as number | bigint)) return node;
   return constant(other.type, node.value, node.text);
 }
 
-function isInteger(type: TypeName): type is 'int2' | 'int4' | 'int8' {
-  return type === 'int2' || type === 'int4' || type === 'int8';
+function isInteger(name: string): name is 'int2' | 'int4' | 'int8' {
+  return name === 'int2' || name === 'int4' || name === 'int8';
+}
+
+/** The collation of a value made from these operands. */
+export function joinCollations(operands: readonly Bound[]): readonly ClauseColumn[] | 'C' {
+  const columns: ClauseColumn[] = [];
+  for (const { collations } of operands) {
+    if (collations === 'C') return 'C';
+    columns.push(...collations);
+  }
+  return columns;
 }

@@ -1,98 +1,136 @@
-import { castFrom } from '../functions/casts.ts';
-import type { ColumnNode, CompareNode, ConstNode, DistinctNode, Node } from '../tree.ts';
-import { scalarType, type ScalarType, type TypeName } from '../types/scalar-type.ts';
-import { formatNumeric, type Numeric } from '../types/decimal.ts';
-import { stripTrailingBlanks } from '../types/text.ts';
+import { castPath } from '../functions/cast-paths.ts';
+import { childrenOf, valueTypeOf, type ColumnNode, type Node } from '../tree.ts';
+import { compareNumbers } from '../types/decimal.ts';
+import { type as typeNamed } from '../types/types.ts';
+import type { Type } from '../types/type.ts';
 import type { Value } from '../types/value.ts';
 
-/** What two equal cells of a column have in common; a hash table key (spec W 9.5). */
+/** What two equal values of a type have in common; a hash table key (spec W 9.5). */
 export type AccessKey = string | number;
 
-/** A column whose cells can be compared with constants by key, without decoding them. */
-export interface KeyedColumn {
-  readonly column: ColumnNode;
-  /** Key of a non-NULL constant of the comparison's type. */
-  readonly keyOf: (constant: ConstNode) => AccessKey;
+const BOOL = typeNamed('bool');
+
+/**
+ * Key of a cell's wire text; undefined when the text itself is the key. Throws InputError for text that has to be
+ * understood and is not.
+ */
+export function cellKey(type: Type): ((text: string) => AccessKey) | undefined {
+  return type.key;
+}
+
+/** The key that `cellKey` gives for the wire text of a value. */
+export function valueKey(type: Type): (value: Value) => AccessKey {
+  const { key, format } = type;
+  if (key === undefined) return format;
+  if (type.compare === undefined) throw new Error(`values of type ${type.name} have no key`);
+  if (type.name === 'float4' || type.name === 'float8') return (value) => value as number;
+  return (value) => key(format(value));
 }
 
 /**
- * Key of wire text for a column's cells; undefined when the text itself is the key. Throws InputError for text that has
- * to be understood and is not.
+ * The column under casts that keep every value apart from every other, so that a comparison by `by` can be answered from
+ * the column's own keys. Undefined when there is none.
  */
-export function cellKey(type: ScalarType | undefined): ((text: string) => AccessKey) | undefined {
-  return type?.key;
-}
-
-/** How `operand`, compared by the equality of `by`, finds constants in a hash table. Undefined when it cannot. */
-export function keyedColumn(operand: Node, by: TypeName): KeyedColumn | undefined {
-  const column = bareColumn(operand);
-  if (column === undefined) return undefined;
-  // The cast to text of an enum: its wire text is its text.
-  if (column.type === undefined) {
-    return by === 'text' ? { column, keyOf: (constant) => constant.value as string } : undefined;
-  }
-  const family = keyFamily(column.type, by);
-  return family === undefined ? undefined : { column, keyOf: (constant) => family(constant.value as Value) };
-}
-
-/** The constant's side of a comparison `column = constant`, whichever way round it is written. */
-export function constantComparison(
-  node: CompareNode | DistinctNode,
-): { keyed: KeyedColumn; constant: ConstNode } | undefined {
-  const [operand, constant] = node.left.kind === 'const' ? [node.right, node.left] : [node.left, node.right];
-  if (constant.kind !== 'const' || operand.kind === 'const') return undefined;
-  const keyed = keyedColumn(operand, node.by);
-  return keyed === undefined ? undefined : { keyed, constant };
-}
-
-/** The column under casts that keep every value apart from every other. */
-function bareColumn(node: Node): ColumnNode | undefined {
-  if (node.kind === 'column') return node.type === undefined ? undefined : node;
+export function keyColumn(node: Node): ColumnNode | undefined {
+  if (node.kind === 'column') return node.type.compare === undefined ? undefined : node;
   if (node.kind !== 'cast' || node.modifiers.length > 0) return undefined;
-  const { arg } = node;
-  if (arg.kind === 'column' && arg.type === undefined) return arg;
-  const column = bareColumn(arg);
+  const column = keyColumn(node.arg);
   if (column === undefined) return undefined;
-  const from = arg.kind === 'cast' ? arg.to : column.type;
-  const cast = castFrom(from as TypeName, node.to);
-  // Integers keep apart as numerics too, although int8 changes its representation.
-  const integerToNumeric = node.to === 'numeric' && isIntegerColumn(column);
-  return cast?.transparent === true || integerToNumeric ? column : undefined;
+  // The text of an enum is its label.
+  if (node.arg === column && column.type.category === 'E' && node.to.name === 'text') return column;
+  return castPath(valueTypeOf(node.arg) ?? BOOL, node.to)?.faithful === true ? column : undefined;
 }
 
-/** How a constant of the comparison's type becomes a key of the column's cells. */
-function keyFamily(column: TypeName, by: TypeName): ((value: Value) => AccessKey) | undefined {
-  switch (column) {
-    case 'int2':
-    case 'int4':
-    case 'int8':
-      if (by === 'int2' || by === 'int4' || by === 'int8') return String;
-      // A fraction makes a key that no integer has: equal to nothing, which is right.
-      return by === 'numeric' ? (value) => formatNumeric(value as Numeric) : undefined;
-    case 'numeric':
-      return by === 'numeric' ? (value) => formatNumeric(value as Numeric) : undefined;
+/**
+ * Turns a constant that is compared with `column` by the order of `by` into a key of the column's cells. The function's
+ * result is undefined for a constant that no cell can equal. Undefined when the column's keys do not answer it.
+ */
+export function constantKey(column: Type, by: Type): ((value: Value) => AccessKey | undefined) | undefined {
+  if (column === by) return valueKey(column);
+  if (isInteger(column)) {
+    if (isInteger(by)) return String;
+    // A fraction equals no integer, and `1.0` is the integer 1.
+    if (by.name === 'numeric') return (value) => integerText(value, by);
+    return undefined;
+  }
+  switch (column.name) {
     case 'float4':
-    case 'float8':
-      return by === 'float4' || by === 'float8' ? (value) => value as number : undefined;
+      return by.name === 'float8' ? (value) => value as number : undefined;
     case 'text':
     case 'varchar':
     case 'name':
-      return by === 'text' || by === 'name' ? (value) => value as string : undefined;
+      return by.name === 'text' || by.name === 'name' ? (value) => value as string : undefined;
     case 'bpchar':
-      return by === 'bpchar' ? (value) => stripTrailingBlanks(value as string) : undefined;
-    case 'bool':
-      return by === 'bool' ? (value) => (value === true ? 't' : 'f') : undefined;
-    case 'uuid':
-    case 'bytea':
-      return by === column ? (value) => value as string : undefined;
-    case 'date':
-    case 'time':
-    case 'timestamp':
-    case 'timestamptz':
-      return by === column ? (value) => scalarType(column).format?.(value) as string : undefined;
+      return undefined;
+    default:
+      return column.category === 'E' && by.name === 'text' ? (value) => value as string : undefined;
   }
 }
 
-function isIntegerColumn(column: ColumnNode): boolean {
-  return column.type === 'int2' || column.type === 'int4' || column.type === 'int8';
+function integerText(value: Value, by: Type): string | undefined {
+  const text = valueKey(by)(value) as string;
+  return text.includes('.') ? undefined : text;
 }
+
+function isInteger(type: Type): boolean {
+  return type.name === 'int2' || type.name === 'int4' || type.name === 'int8';
+}
+
+/** Whether Postgres can raise an error while it evaluates `node` on some row. */
+export function mayFail(node: Node): boolean {
+  switch (node.kind) {
+    case 'call':
+      return !SAFE_CALLS.has(node.signature) || childrenOf(node).some(mayFail);
+    case 'cast': {
+      const from = valueTypeOf(node.arg) ?? BOOL;
+      const safe = from === node.to || castPath(from, node.to)?.faithful === true || isTextOutput(from, node.to);
+      return !safe || node.modifiers.length > 0 || mayFail(node.arg);
+    }
+    case 'like':
+      return mayDangle(node) || childrenOf(node).some(mayFail);
+    case 'array':
+      return node.nested || childrenOf(node).some(mayFail);
+    default:
+      return childrenOf(node).some(mayFail);
+  }
+}
+
+/** Calls that have a result for all arguments. Not in the list means only that nobody looked. */
+const SAFE_CALLS: ReadonlySet<string> = new Set([
+  'lower(text)',
+  'upper(text)',
+  'length(text)',
+  'length(bpchar)',
+  'char_length(text)',
+  'character_length(text)',
+  'octet_length(text)',
+  'btrim(text)',
+  'ltrim(text)',
+  'rtrim(text)',
+  'strpos(text,text)',
+  'position(text,text)',
+  'starts_with(text,text)',
+  'left(text,int4)',
+  'right(text,int4)',
+  'jsonb_object_field(jsonb,text)',
+  'jsonb_object_field_text(jsonb,text)',
+  'jsonb_contains(jsonb,jsonb)',
+  'jsonb_exists(jsonb,text)',
+  'arraycontains(anyarray,anyarray)',
+  'arraycontained(anyarray,anyarray)',
+  'arrayoverlap(anyarray,anyarray)',
+  'array_length(anyarray,int4)',
+  'cardinality(anyarray)',
+]);
+
+function isTextOutput(from: Type, to: Type): boolean {
+  return to.category === 'S' && castPath(from, to)?.writesText === true;
+}
+
+/** A pattern that ends in its escape character is an error on some texts. */
+function mayDangle({ pattern, escape }: Extract<Node, { kind: 'like' }>): boolean {
+  return pattern.kind !== 'const' || pattern.text.endsWith(escape ?? '\\');
+}
+
+/** Order of doubles as Postgres sees it, for keys of ranges: NaN is above everything. */
+export { compareNumbers };

@@ -1,6 +1,6 @@
 import type { WhereClause } from '../clause.ts';
 import type { ClauseColumn } from '../column.ts';
-import { childrenOf, type Node } from '../tree.ts';
+import { visit } from '../tree.ts';
 
 /** Where the columns of a table are in its rows. */
 export class Ordinals {
@@ -21,13 +21,10 @@ export class Ordinals {
 
   /** Throws a plain Error when a column of the clause is missing or has another type than it was bound to. */
   check(clause: WhereClause): void {
-    this.#check(clause.tree);
-  }
-
-  #check(node: Node): void {
-    if (node.kind === 'column') {
+    visit(clause.tree, (node) => {
+      if (node.kind !== 'column') return;
       const column = this.#columns[this.ordinalOf(node.name)];
       if (column?.typeOid !== node.typeOid) throw new Error(`column ${node.name} has another type than the clause`);
-    } else for (const child of childrenOf(node)) this.#check(child);
+    });
   }
 }

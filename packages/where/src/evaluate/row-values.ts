@@ -1,7 +1,6 @@
 import type { Tuple } from '@shapecast/log';
-import { columnType, type ClauseColumn } from '../column.ts';
 import { ClauseEvaluationError, InputError } from '../errors.ts';
-import type { ScalarType } from '../types/scalar-type.ts';
+import type { Type } from '../types/type.ts';
 import type { Value } from '../types/value.ts';
 
 /**
@@ -9,22 +8,21 @@ import type { Value } from '../types/value.ts';
  * clauses on a column decode it once.
  */
 export class RowValues {
-  readonly #types: readonly (ScalarType | undefined)[];
-  readonly #values: (Value | null)[];
-  /** Number of the row each value belongs to. */
-  readonly #loaded: Float64Array;
+  readonly #values: (Value | null)[] = [];
+  /** Number of the row each value belongs to, and the type it was read as. */
+  readonly #loaded: number[] = [];
+  readonly #types: (Type | undefined)[] = [];
   #row = 0;
   #cells: Tuple = [];
-
-  constructor(columns: readonly ClauseColumn[]) {
-    this.#types = columns.map(columnType);
-    this.#values = columns.map(() => null);
-    this.#loaded = new Float64Array(columns.length);
-  }
 
   load(cells: Tuple): void {
     this.#cells = cells;
     this.#row++;
+  }
+
+  /** Counts rows; changes with every load. */
+  get row(): number {
+    return this.#row;
   }
 
   /** Wire text of a cell. */
@@ -34,19 +32,20 @@ export class RowValues {
     return cell;
   }
 
-  value(ordinal: number): Value | null {
-    if (this.#loaded[ordinal] === this.#row) return this.#values[ordinal] as Value | null;
-    const value = this.#decode(ordinal);
+  /** Value of a cell as one of `type`. Throws ClauseEvaluationError for text that cannot be read as that. */
+  value(ordinal: number, type: Type): Value | null {
+    if (this.#loaded[ordinal] === this.#row && this.#types[ordinal] === type)
+      return this.#values[ordinal] as Value | null;
+    const value = this.#decode(ordinal, type);
     this.#values[ordinal] = value;
     this.#loaded[ordinal] = this.#row;
+    this.#types[ordinal] = type;
     return value;
   }
 
-  #decode(ordinal: number): Value | null {
+  #decode(ordinal: number, type: Type): Value | null {
     const cell = this.cell(ordinal);
     if (cell === null) return null;
-    const type = this.#types[ordinal];
-    if (type === undefined) throw new Error(`column ${ordinal} has no type to decode`);
     try {
       return type.decode(cell);
     } catch (error) {
