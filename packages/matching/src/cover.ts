@@ -1,184 +1,193 @@
-import { constantComparison, keyedColumn, type AccessKey } from '@shapecast/where';
-import { castFrom } from '@shapecast/where';
-import { childrenOf, connect, typeOfNode, type ConstNode, type Node } from '@shapecast/where';
+import { mayFail, type CompareOp, type Node } from '@shapecast/where';
+import type { IndexKind } from './atom.ts';
+import { callAtom, patternAtom } from './cover-atoms.ts';
+import { cheapest, conjunction, type Option } from './cover-conjunction.ts';
+import {
+  booleanValue,
+  comparison,
+  distinct,
+  hasNull,
+  inList,
+  isConstant,
+  isNullConstant,
+  notDistinct,
+  nullTest,
+  outsideList,
+} from './cover-leaves.ts';
+import { inexact, NEVER, single, union, type Cover, type PlanContext } from './cover-set.ts';
 
-/**
- * Something about one cell that a hash table can find. `key` null stands for SQL NULL.
- *
- * A row makes the clause TRUE exactly when it hits an atom of the cover whose `residual` is then TRUE too (undefined:
- * nothing is left to check).
- */
-export interface Atom {
-  readonly column: string;
-  readonly key: AccessKey | null;
-  readonly residual: Node | undefined;
+/** The cheapest cover of a predicate; undefined when only evaluating it can tell. No atoms: it is never TRUE. */
+export function coverOf(node: Node, context: PlanContext): Cover | undefined {
+  const cover = whenTrue(node, context);
+  if (cover === undefined || !mayFail(node)) return cover;
+  // Where evaluating can raise an error, the first operand decides: then the whole clause is evaluated, in its order.
+  return { ...cover, atoms: cover.atoms.map((atom) => ({ ...atom, exact: false })) };
 }
 
-/** Longer lists are scanned: an entry per element would cost more than it saves. */
-const MAX_ATOMS = 10_000;
-
-/** Estimates how many shapes an atom shares with others, so that a conjunction is filed under its rarest part. */
-export type Crowding = (column: string, key: AccessKey | null) => number;
-
-/** Atoms of which at least one is hit by every row that makes `node` TRUE (spec W 9.7). Undefined when there are none. */
-export function coverOf(node: Node, crowding: Crowding): readonly Atom[] | undefined {
-  const atoms = whenTrue(node, crowding);
-  if (atoms === undefined || atoms.length > MAX_ATOMS) return undefined;
-  // Where evaluating can raise an error, which operand comes first decides: then the whole clause is evaluated in order.
-  return canFail(node) ? atoms.map((one) => ({ ...one, residual: node })) : atoms;
+export function kindOf(cover: Cover | undefined): IndexKind {
+  if (cover === undefined) return 'scan';
+  const kinds = new Set(
+    cover.atoms.map((atom): IndexKind => {
+      if (atom.kind === 'starts') return 'prefix';
+      if (atom.kind !== 'pattern') return atom.kind;
+      return atom.part === 'exact' ? 'equality' : atom.part === 'substring' ? 'substring' : 'prefix';
+    }),
+  );
+  const [first = 'never'] = kinds;
+  return kinds.size > 1 ? 'mixed' : first;
 }
 
-function whenTrue(node: Node, crowding: Crowding): readonly Atom[] | undefined {
+function whenTrue(node: Node, context: PlanContext): Cover | undefined {
   switch (node.kind) {
-    case 'compare':
-      return node.op === '=' ? equality(node) : undefined;
-    case 'distinct':
-      return node.negated ? notDistinct(node) : undefined;
-    case 'in':
-      return node.negated ? undefined : list(node);
-    case 'isNull':
-      return node.negated ? undefined : nullTest(node.arg);
-    case 'isTruth':
-      return truth(node, crowding);
-    case 'column':
-      return [{ column: node.name, key: 't', residual: undefined }];
-    case 'not':
-      return whenFalse(node.arg, crowding);
     case 'and':
-      return cheapest(node.args, whenTrue, (others) => connect('and', others), crowding);
+      return conjunction(
+        node.args,
+        node.args.map((arg) => whenTrue(arg, context)),
+        context,
+      );
     case 'or':
-      return union(node.args, whenTrue, crowding);
-    case 'const':
-      // TRUE is every row; FALSE and NULL are none.
-      return node.value === true ? undefined : [];
-    case 'cast':
+      return union(node.args.map((arg) => whenTrue(arg, context)));
+    case 'not':
+      return whenFalse(node.arg, context);
+    case 'compare':
+      return comparison(node.op, node, context);
+    case 'distinct':
+      return node.negated ? notDistinct(node, context) : distinct(node, context);
+    case 'in':
+      return node.negated ? outsideList(node, context) : inList(node, context);
     case 'like':
-      return undefined;
-  }
-}
-
-function whenFalse(node: Node, crowding: Crowding): readonly Atom[] | undefined {
-  switch (node.kind) {
-    case 'compare':
-      return node.op === '<>' ? equality(node) : undefined;
-    case 'distinct':
-      return node.negated ? undefined : notDistinct(node);
-    case 'in':
-      return node.negated ? list(node) : undefined;
+      return node.negated ? undefined : single(patternAtom(node, context));
     case 'isNull':
-      return node.negated ? nullTest(node.arg) : undefined;
-    case 'column':
-      return [{ column: node.name, key: 'f', residual: undefined }];
-    case 'not':
-      return whenTrue(node.arg, crowding);
-    case 'and':
-      return union(node.args, whenFalse, crowding);
-    case 'or':
-      return cheapest(node.args, whenFalse, (others) => connect('and', others.map(negation)), crowding);
-    default:
+      return node.negated ? whenNotNull(node.arg, context) : whenNull(node.arg, context);
+    case 'isTruth':
+      return truth(node, node.negated, context);
+    case 'const':
+      return node.value === true ? undefined : NEVER;
+    case 'call':
+      return single(callAtom(node, context)) ?? booleanValue(node, true, context);
+    case 'quantified':
+      return single(callAtom(node, context));
+    case 'rowCompare':
+    case 'slot':
       return undefined;
+    default:
+      return booleanValue(node, true, context);
   }
 }
 
-/** Whether Postgres can raise an error while it evaluates `node` on some row. Casts that change a value may. */
-function canFail(node: Node): boolean {
-  if (node.kind === 'like' && mayDangle(node)) return true;
-  if (node.kind === 'cast') {
-    const from = typeOfNode(node.arg);
-    if (from !== undefined && from !== node.to && castFrom(from, node.to)?.transparent !== true) return true;
+function whenFalse(node: Node, context: PlanContext): Cover | undefined {
+  switch (node.kind) {
+    case 'and':
+      return union(node.args.map((arg) => whenFalse(arg, context)));
+    case 'or': {
+      const options = node.args.map((arg, i): Option => [whenFalse(arg, context), [i]]);
+      return cheapest(
+        options,
+        node.args.map((arg): Node => ({ kind: 'not', arg })),
+      );
+    }
+    case 'not':
+      return whenTrue(node.arg, context);
+    case 'compare':
+      return comparison(NEGATED[node.op], node, context);
+    case 'distinct':
+      return node.negated ? distinct(node, context) : notDistinct(node, context);
+    case 'in':
+      return node.negated ? inList(node, context) : outsideList(node, context);
+    case 'like':
+      return node.negated ? single(patternAtom(node, context)) : undefined;
+    case 'isNull':
+      return node.negated ? whenNull(node.arg, context) : whenNotNull(node.arg, context);
+    case 'isTruth':
+      return truth(node, !node.negated, context);
+    case 'const':
+      return node.value === false ? undefined : NEVER;
+    case 'quantified':
+    case 'rowCompare':
+    case 'slot':
+      return undefined;
+    default:
+      return booleanValue(node, false, context);
   }
-  return childrenOf(node).some(canFail);
 }
 
-/** A pattern that ends in its escape character is an error on some texts. */
-function mayDangle({ pattern, escape }: Extract<Node, { kind: 'like' }>): boolean {
-  return pattern.kind !== 'const' || pattern.text.endsWith(escape ?? '\\');
-}
+const NEGATED: Readonly<Record<CompareOp, CompareOp>> = {
+  '=': '<>',
+  '<>': '=',
+  '<': '>=',
+  '>=': '<',
+  '>': '<=',
+  '<=': '>',
+};
 
-function equality(node: Extract<Node, { kind: 'compare' }>): readonly Atom[] | undefined {
-  const found = constantComparison(node);
-  if (found === undefined) return undefined;
-  return found.constant.value === null ? [] : [atom(found.keyed.column.name, found.keyed.keyOf(found.constant))];
-}
-
-function notDistinct(node: Extract<Node, { kind: 'distinct' }>): readonly Atom[] | undefined {
-  const found = constantComparison(node);
-  if (found === undefined) return undefined;
-  const { keyed, constant } = found;
-  return [atom(keyed.column.name, constant.value === null ? null : keyed.keyOf(constant))];
-}
-
-function list(node: Extract<Node, { kind: 'in' }>): readonly Atom[] | undefined {
-  const keyed = keyedColumn(node.arg, node.by);
-  if (keyed === undefined || node.items.length > MAX_ATOMS) return undefined;
-  const keys = new Set(node.items.filter((item: ConstNode) => item.value !== null).map(keyed.keyOf));
-  return [...keys].map((key) => atom(keyed.column.name, key));
-}
-
-function nullTest(arg: Node): readonly Atom[] | undefined {
-  return arg.kind === 'column' ? [atom(arg.name, null)] : undefined;
-}
-
-function truth(node: Extract<Node, { kind: 'isTruth' }>, crowding: Crowding): readonly Atom[] | undefined {
-  if (node.negated) return undefined;
-  if (node.truth === 'TRUE') return whenTrue(node.arg, crowding);
-  if (node.truth === 'FALSE') return whenFalse(node.arg, crowding);
-  return nullTest(node.arg);
-}
-
-/** Every row that decides the connective hits one of the operands, so all of them are needed. */
-function union(
-  args: readonly Node[],
-  cover: (node: Node, crowding: Crowding) => readonly Atom[] | undefined,
-  crowding: Crowding,
-): readonly Atom[] | undefined {
-  const atoms: Atom[] = [];
-  for (const arg of args) {
-    const part = cover(arg, crowding);
-    if (part === undefined || atoms.length + part.length > MAX_ATOMS) return undefined;
-    for (const one of part) atoms.push(one);
+/** Rows on which a predicate is NULL, or an expression is. */
+function whenNull(node: Node, context: PlanContext): Cover | undefined {
+  switch (node.kind) {
+    case 'and':
+    case 'or':
+      // One operand is NULL then, but the others can still decide.
+      return inexact(union(node.args.map((arg) => whenNull(arg, context))));
+    case 'not':
+      return whenNull(node.arg, context);
+    case 'compare':
+      if (!isConstant(node.right)) return undefined;
+      return isNullConstant(node.right) ? undefined : nullTest(node.left, false, context);
+    case 'in':
+      return hasNull(node.items, context) ? undefined : nullTest(node.arg, false, context);
+    case 'like':
+      return isConstant(node.pattern) && !isNullConstant(node.pattern) ? nullTest(node.arg, false, context) : undefined;
+    case 'similar':
+      return nullTest(node.arg, false, context);
+    case 'isNull':
+    case 'isTruth':
+    case 'distinct':
+      return NEVER;
+    case 'const':
+      return node.value === null ? undefined : NEVER;
+    case 'quantified':
+    case 'rowCompare':
+    case 'slot':
+      return undefined;
+    default:
+      return nullTest(node, false, context);
   }
-  return atoms;
 }
 
-/** One operand is enough to find the row; the others are checked then. */
-function cheapest(
-  args: readonly Node[],
-  cover: (node: Node, crowding: Crowding) => readonly Atom[] | undefined,
-  rest: (others: readonly Node[]) => Node,
-  crowding: Crowding,
-): readonly Atom[] | undefined {
-  let best: readonly Atom[] | undefined;
-  let bestAt = -1;
-  let bestCost = Infinity;
-  for (const [i, arg] of args.entries()) {
-    const atoms = cover(arg, crowding);
-    if (atoms === undefined) continue;
-    const cost = costOf(atoms, crowding);
-    if (cost < bestCost) [best, bestAt, bestCost] = [atoms, i, cost];
+function whenNotNull(node: Node, context: PlanContext): Cover | undefined {
+  switch (node.kind) {
+    case 'and':
+    case 'or':
+    case 'not':
+    case 'compare':
+    case 'in':
+    case 'like':
+      return union([whenTrue(node, context), whenFalse(node, context)]);
+    case 'isNull':
+    case 'isTruth':
+    case 'distinct':
+      return undefined;
+    case 'const':
+      return node.value === null ? NEVER : undefined;
+    case 'quantified':
+    case 'rowCompare':
+    case 'slot':
+      return undefined;
+    default:
+      return nullTest(node, true, context);
   }
-  if (best === undefined) return undefined;
-  const others = rest(args.filter((_, i) => i !== bestAt));
-  return best.map((one) => ({
-    ...one,
-    residual: one.residual === undefined ? others : connect('and', [one.residual, others]),
-  }));
 }
 
-/** Rows expected to hit: NULLs and booleans match many rows, a key as many as shapes already wait for it. */
-function costOf(atoms: readonly Atom[], crowding: Crowding): number {
-  let cost = 0;
-  for (const { column, key } of atoms.slice(0, 64)) {
-    const wide = key === null || key === 't' || key === 'f' ? 1000 : 1;
-    cost += wide + crowding(column, key);
+function truth(node: Extract<Node, { kind: 'isTruth' }>, negated: boolean, context: PlanContext): Cover | undefined {
+  const { arg } = node;
+  const yes = (): Cover | undefined => whenTrue(arg, context);
+  const no = (): Cover | undefined => whenFalse(arg, context);
+  const unknown = (): Cover | undefined => whenNull(arg, context);
+  switch (node.truth) {
+    case 'TRUE':
+      return negated ? union([no(), unknown()]) : yes();
+    case 'FALSE':
+      return negated ? union([yes(), unknown()]) : no();
+    case 'UNKNOWN':
+      return negated ? union([yes(), no()]) : unknown();
   }
-  return (cost * atoms.length) / Math.max(1, Math.min(64, atoms.length));
-}
-
-function atom(column: string, key: AccessKey | null): Atom {
-  return { column, key, residual: undefined };
-}
-
-function negation(node: Node): Node {
-  return { kind: 'not', arg: node };
 }

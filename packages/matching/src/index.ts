@@ -1,1 +1,10 @@
-export { TableIndex, type EmitMatch, type ReportUndecided } from './table-index.ts';
+export {
+  ScanBudgetError,
+  TableIndex,
+  type EmitMatch,
+  type ReportUndecided,
+  type TableIndexOptions,
+} from './table-index.ts';
+export type { IndexKind } from './atom.ts';
+export type { Explanation, IndexReport, TemplateReport } from './report.ts';
+export type { ColumnStatistics, OneColumnStatistics } from './statistics.ts';

@@ -1,23 +1,36 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Relation, RowChange, Tuple } from '@shapecast/log';
-import { ClauseEvaluationError, compileClause, parseWhere, type WhereClause } from '@shapecast/where';
+import {
+  ClauseEvaluationError,
+  compileClause,
+  parseWhere,
+  type ClauseColumn,
+  type WhereClause,
+} from '@shapecast/where';
 import { anyClause, anyKeyedClause, anyRow, TEST_COLUMNS } from '@shapecast/where/testing';
-import { TableIndex } from './table-index.ts';
+import { ScanBudgetError, TableIndex } from './table-index.ts';
+
+/** Besides those of the table of W 10.2. */
+const MORE_COLUMNS: readonly ClauseColumn[] = [
+  { name: 'ia', typeOid: 1007, typeMod: -1, dims: 1 },
+  { name: 'iv', typeOid: 1186, typeMod: -1 },
+];
+const COLUMNS: readonly ClauseColumn[] = [...TEST_COLUMNS, ...MORE_COLUMNS];
 
 const RELATION: Relation = {
   oid: 1,
   schema: 'public',
   name: 't',
   replicaIdentity: 'f',
-  columns: TEST_COLUMNS.map(({ name, typeOid }) => ({ name, typeOid, typeMod: -1 })),
+  columns: COLUMNS.map(({ name, typeOid }) => ({ name, typeOid, typeMod: -1 })),
   keyColumns: [0],
 };
 
 type Cells = Readonly<Record<string, string | null>>;
 
 function row(cells: Cells): Tuple {
-  return TEST_COLUMNS.map(({ name }) => cells[name] ?? null);
+  return COLUMNS.map(({ name }) => cells[name] ?? null);
 }
 
 function insert(cells: Tuple): RowChange {
@@ -25,7 +38,7 @@ function insert(cells: Tuple): RowChange {
 }
 
 function update(old: Tuple, next: Tuple): RowChange {
-  const changed = TEST_COLUMNS.flatMap((_, i) => (old[i] === next[i] ? [] : [i]));
+  const changed = COLUMNS.flatMap((_, i) => (old[i] === next[i] ? [] : [i]));
   return { kind: 'update', op: 0, relation: RELATION, old, new: next, changed };
 }
 
@@ -34,7 +47,7 @@ function remove(old: Tuple): RowChange {
 }
 
 function clause(text: string): WhereClause {
-  const parsed = parseWhere(text, {}, TEST_COLUMNS);
+  const parsed = parseWhere(text, {}, COLUMNS);
   if (!parsed.ok) throw new Error(`${text}: ${parsed.message}`);
   return parsed.clause;
 }
@@ -57,7 +70,7 @@ function scan(shapes: ReadonlyMap<string, WhereClause | undefined>, change: RowC
     const holds = (image: Tuple): boolean => {
       if (shape === undefined) return true;
       try {
-        return compileClause(shape, TEST_COLUMNS)(image) === true;
+        return compileClause(shape, COLUMNS)(image) === true;
       } catch (error) {
         if (!(error instanceof ClauseEvaluationError)) throw error;
         undecided ||= error.reason === 'undecided';
@@ -73,13 +86,14 @@ function scan(shapes: ReadonlyMap<string, WhereClause | undefined>, change: RowC
 }
 
 function anyChange(): fc.Arbitrary<RowChange> {
+  const anyWideRow = anyRow.map((cells) => [...cells, ...MORE_COLUMNS.map(() => null)]);
   return fc.oneof(
-    anyRow.map(insert),
-    anyRow.map(remove),
-    fc.tuple(anyRow, anyRow).map(([old, next]) => update(old, next)),
+    anyWideRow.map(insert),
+    anyWideRow.map(remove),
+    fc.tuple(anyWideRow, anyWideRow).map(([old, next]) => update(old, next)),
     // Updates that leave most cells alone are the usual ones.
     fc
-      .tuple(anyRow, anyRow, fc.array(fc.nat({ max: TEST_COLUMNS.length - 1 }), { maxLength: 2 }))
+      .tuple(anyWideRow, anyWideRow, fc.array(fc.nat({ max: TEST_COLUMNS.length - 1 }), { maxLength: 2 }))
       .map(([old, other, places]) =>
         update(
           old,
@@ -119,14 +133,17 @@ describe('TableIndex', () => {
           if (step.kind === 'remove') {
             expect(index.remove(step.key)).toBe(shapes.delete(step.key));
           } else if (step.kind === 'add') {
-            const parsed = step.text === undefined ? undefined : parseWhere(step.text, {}, TEST_COLUMNS);
+            const parsed = step.text === undefined ? undefined : parseWhere(step.text, {}, COLUMNS);
             if (parsed?.ok === false) continue;
             index.add(step.key, parsed?.clause);
             shapes.set(step.key, parsed?.clause);
           } else {
             const expected = scan(shapes, step.change);
-            expect(matches(index, step.change)).toEqual(expected);
-            compared += expected.length;
+            // What the engine cannot tell does not matter where another part of the clause decides.
+            const open = new Set(expected.filter((one) => one.endsWith('undecided')).map((one) => one.split(' ')[0]));
+            const decided = (one: string): boolean => !open.has(one.split(' ')[0]);
+            expect(matches(index, step.change).filter(decided)).toEqual(expected.filter(decided));
+            compared += expected.length - open.size;
           }
         }
         expect(index.size).toBe(shapes.size);
@@ -146,40 +163,50 @@ describe('TableIndex', () => {
     for (const [key, text] of Object.entries(clauses)) index.add(key, text === undefined ? undefined : clause(text));
   }
 
-  // Spec W 11.4; the rows whose construct is supported.
+  const NULLS = { A: 'i4 = 1', B: 'i4 IS NULL', C: 'i4 <> 1', D: 'i4 IS NOT NULL' };
+  const LISTS = { A: 'i4 IN (1,2)', B: 'i4 IN (2,3) AND b', C: 'NOT i4 IN (2,3)' };
+  const RANGES = { A: 'i4 > 5', B: 'i4 >= 5', C: 'i4 BETWEEN 1 AND 5', D: 'i4 < 5', E: 'NOT (i4 > 5)' };
+  const PATTERNS = {
+    A: "s LIKE 'ab%'",
+    B: "s LIKE '%b%'",
+    C: "s LIKE 'ab'",
+    D: "s ILIKE 'AB%'",
+    E: "s LIKE 'a\\%%'",
+  };
+  const ARRAYS = {
+    A: "ia @> '{1,2}'",
+    B: "ia @> '{}'",
+    C: "ia && '{2,9}'",
+    D: "ia <@ '{1,2,3}'",
+    E: '1 = ANY(ia)',
+    F: "ia = '{1,2}'",
+  };
+  const FLOATS = { A: 'f8 = 0', B: "f8 = 'NaN'", C: 'f8 > 1e300' };
+
+  // Spec W 11.4.
   test.each([
     ['X1', { A: 'i4 = 1', B: 'i4 = 2', C: undefined }, { i4: '1' }, ['A', 'C']],
-    ['X2', { A: 'i4 = 1', B: 'i4 IS NULL', C: 'i4 <> 1', D: 'i4 IS NOT NULL' }, { i4: null }, ['B']],
-    ['X3', { A: 'i4 = 1', B: 'i4 IS NULL', C: 'i4 <> 1', D: 'i4 IS NOT NULL' }, { i4: '2' }, ['C', 'D']],
-    ['X4', { A: 'i4 IN (1,2)', B: 'i4 IN (2,3) AND b', C: 'NOT i4 IN (2,3)' }, { i4: '2' }, ['A']],
-    ['X5', { A: 'i4 IN (1,2)', B: 'i4 IN (2,3) AND b', C: 'NOT i4 IN (2,3)' }, { i4: '9', b: 't' }, ['C']],
+    ['X2', NULLS, { i4: null }, ['B']],
+    ['X3', NULLS, { i4: '2' }, ['C', 'D']],
+    ['X4', LISTS, { i4: '2' }, ['A']],
+    ['X5', LISTS, { i4: '9', b: 't' }, ['C']],
     ['X6', { A: "i4 = 1 OR s = 'x'", B: "(i4 = 1 OR s = 'x') AND d IS NULL" }, { i4: '1', s: 'x' }, ['A', 'B']],
-    [
-      'X7',
-      { A: 'i4 > 5', B: 'i4 >= 5', C: 'i4 BETWEEN 1 AND 5', D: 'i4 < 5', E: 'NOT (i4 > 5)' },
-      { i4: '5' },
-      ['B', 'C', 'E'],
-    ],
-    ['X8', { A: 'i4 > 5', B: 'i4 >= 5', C: 'i4 BETWEEN 1 AND 5', D: 'i4 < 5', E: 'NOT (i4 > 5)' }, {}, []],
-    [
-      'X9',
-      { A: "s LIKE 'ab%'", B: "s LIKE '%b%'", C: "s LIKE 'ab'", D: "s ILIKE 'AB%'", E: "s LIKE 'a\\%%'" },
-      { s: 'abc' },
-      ['A', 'B', 'D'],
-    ],
-    [
-      'X10',
-      { A: "s LIKE 'ab%'", B: "s LIKE '%b%'", C: "s LIKE 'ab'", D: "s ILIKE 'AB%'", E: "s LIKE 'a\\%%'" },
-      { s: 'a%c' },
-      ['E'],
-    ],
+    ['X7', RANGES, { i4: '5' }, ['B', 'C', 'E']],
+    ['X8', RANGES, {}, []],
+    ['X9', PATTERNS, { s: 'abc' }, ['A', 'B', 'D']],
+    ['X10', PATTERNS, { s: 'a%c' }, ['E']],
+    ['X11', ARRAYS, { ia: '{2,1}' }, ['A', 'B', 'C', 'D', 'E']],
+    ['X12', ARRAYS, { ia: '{}' }, ['B', 'D']],
+    ['X13', ARRAYS, {}, []],
     ['X14', { A: 'n = 1.0', B: 'n = 1' }, { n: '1.00' }, ['A', 'B']],
-    ['X15', { A: 'f8 = 0', B: "f8 = 'NaN'", C: 'f8 > 1e300' }, { f8: '-0' }, ['A']],
-    ['X15 NaN', { A: 'f8 = 0', B: "f8 = 'NaN'", C: 'f8 > 1e300' }, { f8: 'NaN' }, ['B', 'C']],
+    ['X15', FLOATS, { f8: '-0' }, ['A']],
+    ['X15 NaN', FLOATS, { f8: 'NaN' }, ['B', 'C']],
+    ['X16', { A: "iv = '30 days'" }, { iv: 'P1M' }, ['A']],
     ['X17', { A: "bc = 'ab'" }, { bc: 'ab   ' }, ['A']],
     ['X18', { A: "u = 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'" }, { u: 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11' }, ['A']],
     ['X21', { A: 'b', B: 'NOT b', C: 'b IS NOT TRUE' }, {}, ['C']],
-    ['X24', { A: 'i4 = 5', B: 'i4 = 5 AND 1 = 1', C: 'i4 = 6' }, { i4: '5' }, ['A', 'B']],
+    ['X22', { A: "lower(s) = 'x'" }, { s: 'X' }, ['A']],
+    ['X23', { A: 'coalesce(i4, 0) = 0' }, {}, ['A']],
     ['X25', { A: 'i4 = 1 AND i4 = 2' }, { i4: '1' }, []],
     ['X26', { A: 'i8 = 9007199254740993', B: 'i8 = 9007199254740992' }, { i8: '9007199254740992' }, ['B']],
     ['X27', { A: "s = '\u00e9'", B: "s = 'e\u0301'" }, { s: '\u00e9' }, ['A']],
@@ -200,15 +227,143 @@ describe('TableIndex', () => {
     expect(matches(index, update(row({}), row({})))).toEqual(['A TT']);
   });
 
-  test('forgets a removed shape and replaces a repeated one (X19)', () => {
+  test('leaves nothing of a removed shape behind (X19)', () => {
     shapes({ A: "i4 = 1 AND s = 'a'", B: "i4 = 1 AND s = 'b'" });
+    const withBoth = index.parts();
     expect(index.remove('A')).toBe(true);
     expect(index.remove('A')).toBe(false);
     expect(matches(index, insert(row({ i4: '1', s: 'a' })))).toEqual([]);
+    shapes({ A: "i4 = 1 AND s = 'a'" });
+    expect(index.parts()).toEqual(withBoth);
+    index.remove('A');
+    index.remove('B');
+    expect(Object.values(index.parts()).every((count) => count === 0)).toBe(true);
+  });
+
+  test('replaces a shape that is there already', () => {
+    shapes({ A: "i4 = 1 AND s = 'a'", B: "i4 = 1 AND s = 'b'" });
     index.add('B', clause('i4 = 7'));
     expect(matches(index, insert(row({ i4: '1', s: 'b' })))).toEqual([]);
     expect(matches(index, insert(row({ i4: '7' })))).toEqual(['B FT']);
-    expect(index.size).toBe(1);
+    index.add('B', undefined);
+    expect(matches(index, insert(row({ i4: '7' })))).toEqual(['B FT']);
+    expect(index.size).toBe(2);
+  });
+
+  test('gives a ticket that a shape can be removed by', () => {
+    const byTicket = new TableIndex<string>(RELATION.columns, { byTicket: true });
+    const tickets = ['i4 = 1', 'i4 = 2', undefined].map((text) =>
+      byTicket.add('same key', text === undefined ? undefined : clause(text)),
+    );
+    expect(byTicket.size).toBe(3);
+    expect(byTicket.remove('same key')).toBe(false);
+    expect(byTicket.removeTicket(tickets[0] as number)).toBe(true);
+    expect(byTicket.removeTicket(tickets[0] as number)).toBe(false);
+    expect(matches(byTicket, insert(row({ i4: '1' })))).toEqual(['same key FT']);
+    expect(matches(byTicket, insert(row({ i4: '2' })))).toEqual(['same key FT', 'same key FT']);
+  });
+
+  test('keeps clauses that mean the same in one place, and those that differ in constants in one template (X24)', () => {
+    for (let i = 0; i < 10_000; i++) index.add(`${i}`, clause(`i4 = ${i}`));
+    shapes({ A: 'i4 = 5 AND 1 = 1', B: '5 = i4', C: 'NOT (i4 <> 5)' });
+    expect(matches(index, insert(row({ i4: '5' })))).toEqual(['5 FT', 'A FT', 'B FT', 'C FT']);
+    expect(index.parts()).toMatchObject({ slots: 10_000, templates: 1, signatures: 1 });
+    expect(index.report().evaluationsPerMatch).toBe(0);
+  });
+
+  test.each([
+    ['i4 IN (2, 1)', 'i4 = 1 OR i4 = 2'],
+    ['i4 IN (1, 2)', "i4 = ANY('{2,1}')"],
+    ['i4 NOT IN (1, 2)', 'i4 <> 1 AND 2 <> i4'],
+    ['i4 BETWEEN 1 AND 5', 'NOT (i4 < 1 OR 5 < i4)'],
+    ["s = 'a' AND (i4 = 1 AND b)", "(b AND i4 = 1) AND 'a' = s"],
+    ["NOT (s LIKE 'a%' OR d IS NULL)", "d IS NOT NULL AND s NOT LIKE 'a%'"],
+  ])('takes %s and %s for one clause', (one, other) => {
+    shapes({ A: one, B: other });
+    expect(index.parts().slots).toBe(1);
+  });
+
+  test('keeps apart what can raise an error in another order', () => {
+    shapes({ A: 'i4 = 1 AND s::int4 = 1', B: 's::int4 = 1 AND i4 = 1' });
+    expect(index.parts().slots).toBe(2);
+  });
+
+  test('splits a long posting by what its shapes differ in, and joins it again when most have gone', () => {
+    for (let i = 0; i < 200; i++) index.add(`${i}`, clause(`vc = 'a' AND i4 > ${i}`));
+    expect(index.parts().splits).toBe(1);
+    expect(matches(index, insert(row({ vc: 'a', i4: '2' })))).toEqual(['0 FT', '1 FT']);
+    expect(index.report().candidatesPerRow).toBeLessThan(50);
+    for (let i = 0; i < 195; i++) index.remove(`${i}`);
+    expect(index.parts()).toMatchObject({ splits: 0, signatures: 1, postings: 1, registrations: 5 });
+    expect(matches(index, insert(row({ vc: 'a', i4: '197' })))).toEqual(['195 FT', '196 FT']);
+  });
+
+  test('refuses more clauses to scan than its budget, and nothing else', () => {
+    const small = new TableIndex<string>(RELATION.columns, { maxScanned: 2 });
+    small.add('A', clause('i4 + 1 > i8'));
+    small.add('B', clause('i4 + 2 > i8'));
+    expect(() => small.add('C', clause('i4 + 3 > i8'))).toThrow(ScanBudgetError);
+    expect(small.size).toBe(2);
+    small.add('same as A', clause('i4 + 1 > i8'));
+    small.add('indexed', clause('i4 = 1'));
+    small.remove('B');
+    small.add('C', clause('i4 + 3 > i8'));
+    expect(matches(small, insert(row({ i4: '1', i8: '3' })))).toEqual(['C FT', 'indexed FT']);
+    expect(small.report().scanned).toEqual({ shapes: 3, instances: 2 });
+  });
+
+  test('works with more templates than a table normally has', () => {
+    for (let i = 0; i < 1500; i++) index.add(`${i}`, clause(`abs(i4 + ${i}) = 1 AND i8 = 1`));
+    expect(index.parts().templates).toBeGreaterThan(1000);
+    expect(matches(index, insert(row({ i4: '-1000', i8: '1' })))).toEqual(['1001 FT', '999 FT']);
+  });
+
+  test.each([
+    ['i4 = 1', 'equality', ['equality of i4']],
+    ["lower(s) = 'x'", 'equality', ['equality of lower(text)<one>(s)']],
+    ["i4 = 1 AND s = 'a' AND i8 > 5", 'composite', ['composite of i4, s']],
+    ['i8 BETWEEN 1 AND 5', 'range', ['range of i8']],
+    ["s LIKE '%abc%'", 'substring', ['substring of s']],
+    ["s LIKE '%abc'", 'prefix', ['suffix of s']],
+    ['d IS NULL', 'null', ['null of d']],
+    ['i4 <> 1', 'complement', ['complement of i4']],
+    ["ia @> '{1}'", 'array', ['contains of ia']],
+    ['i4 = 1 OR d IS NULL', 'mixed', ['null of d', 'equality of i4']],
+    ['i4 = 1 OR i4 > i8', 'scan', []],
+    ['i4 = NULL', 'never', []],
+    ['TRUE', 'all', []],
+  ])('explains that %s is found by %s', (text, kind, atoms) => {
+    expect(index.explain(clause(text))).toMatchObject({ kind, atoms });
+    expect(index.size).toBe(0);
+  });
+
+  test('chooses by statistics when it has them', () => {
+    const columns = new Map([
+      ['i4', { distinct: 2, nullFraction: 0 }],
+      ['vc', { distinct: 100_000, nullFraction: 0.5 }],
+    ]);
+    const informed = new TableIndex<string>(RELATION.columns, { stats: { rows: 1e6, columns } });
+    expect(informed.explain(clause("i4 = 1 AND vc = 'a' AND i8 > 1")).atoms).toEqual(['equality of vc']);
+  });
+
+  test('reports where its work goes', () => {
+    shapes({ A: 'i4 = 1', B: 'i4 = 2', C: 'i4 > i8', D: undefined, E: "i4 = 1 AND s LIKE '_a_'" });
+    index.match(
+      insert(row({ i4: '1', i8: '0', s: 'bab' })),
+      () => undefined,
+      () => undefined,
+    );
+    expect(index.report()).toMatchObject({
+      shapes: 5,
+      byKind: { all: 1, equality: 3, scan: 1 },
+      scanned: { shapes: 1, instances: 1 },
+      templates: 3,
+      rows: 1,
+      candidatesPerRow: 2,
+      scanShare: 0.5,
+    });
+    expect(index.report().topTemplates[0]).toMatchObject({ shapes: 1, evaluations: 1 });
+    expect(index.report().topTemplates.map((one) => one.text)).toContain('(i4 = $1::int4)');
   });
 
   test('looks shapes up that have an equality anywhere it can decide', () => {
@@ -220,7 +375,7 @@ describe('TableIndex', () => {
       E: 'b IS UNKNOWN AND i8 > 5',
     });
     expect(index.scannedSize).toBe(0);
-    shapes({ F: 'i4 > 1', G: "i4 = 1 OR s LIKE 'a%'" });
+    shapes({ F: 'i4 > i8', G: "i4 = 1 OR s LIKE '_a_'" });
     expect(index.scannedSize).toBe(2);
   });
 

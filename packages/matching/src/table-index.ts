@@ -1,279 +1,292 @@
 import type { RowChange } from '@shapecast/log';
-import { cellKey } from '@shapecast/where';
-import { columnType, type ClauseColumn } from '@shapecast/where';
-import { compileTest, type Test } from '@shapecast/where';
-import { ClauseEvaluationError, InputError } from '@shapecast/where';
-import type { WhereClause } from '@shapecast/where';
-import { Ordinals } from '@shapecast/where';
-import { RowValues } from '@shapecast/where';
-import { columnsOf } from '@shapecast/where';
-import { coverOf, type Atom } from './cover.ts';
-import type { Entry } from './entry.ts';
-import { ColumnPostings, type Registration } from './posting.ts';
+import { Ordinals, type ClauseColumn, type WhereClause } from '@shapecast/where';
+import { describeAtom, type IndexKind } from './atom.ts';
+import { Candidates } from './candidates.ts';
+import { BOTH, ChangeImages, NEW, OLD } from './change-images.ts';
+import { coverOf, kindOf } from './cover.ts';
+import { Evaluation, type Decide } from './evaluation.ts';
+import { Filing } from './filing.ts';
+import { lift, type Lifted } from './lift.ts';
+import { normalise } from './normalise.ts';
+import type { Explanation, IndexReport } from './report.ts';
+import { ShapeKeys } from './shape-keys.ts';
+import type { Scope } from './shared-parts.ts';
+import { SlotTable } from './slot-table.ts';
+import { Fractions, type ColumnStatistics } from './statistics.ts';
+import { TemplateSet } from './template-set.ts';
+import type { Template } from './template.ts';
 
 /** Called once per shape that a change concerns: whether its clause is TRUE on the old and on the new row. */
 export type EmitMatch<K> = (key: K, old: boolean, next: boolean) => void;
 /** Called once per shape whose clause cannot be decided for a change; the shape has to rotate. */
 export type ReportUndecided<K> = (key: K, error: unknown) => void;
 
-const NO_COLUMNS: readonly number[] = [];
-const NO_REGISTRATIONS: readonly never[] = [];
+export interface TableIndexOptions {
+  /** Secret of the hash tables, an integer from 0 to 2^53 - 1, best drawn at random. */
+  readonly seed?: number;
+  /** What is known about the table's values; without it the defaults of the specification hold. */
+  readonly stats?: ColumnStatistics;
+  /** Different clauses that may be evaluated for every row (spec W 9.12). */
+  readonly maxScanned?: number;
+  /** Shapes are removed by the ticket that `add` gave, not by key: saves a table from keys to shapes. */
+  readonly byTicket?: boolean;
+}
+
+/** A clause that no index serves, where so many are evaluated for every row already that one more would slow down all. */
+export class ScanBudgetError extends Error {
+  override readonly name = 'ScanBudgetError';
+
+  constructor(limit: number) {
+    super(`the table has ${limit} clauses without index already`);
+  }
+}
+
+const DEFAULT_MAX_SCANNED = 20_000;
 
 /**
  * The shapes of one table, arranged so that a change costs what it matches and not what exists (spec W 9, R 13.4).
  *
- * Shapes are filed by what their clause demands of single cells: `column = constant`, lists, `IS NULL`, and what
- * conjunctions and disjunctions of those give (`coverOf`). The key is the cell's wire text, so a row is looked up without
- * being decoded. Shapes without clause are in a list that always matches; the rest is scanned, with cells decoded once.
+ * Clauses that differ in their constants only share a template, which decides how they are found: by hash table, interval
+ * table, table of prefixes or substrings, of what cells or expressions over cells have to be (`coverOf`). A change is looked
+ * up once in each of those tables; of what is found, the part of the clause that the table did not answer is evaluated.
+ * Shapes without clause are in a list that always matches; clauses that no table serves are evaluated for every change.
  * The answer is exactly that of evaluating every clause.
  *
  * Errors: where Postgres itself would raise an error for a row image, that image is not in the shape (W 6.2: with O failing
  * and N TRUE the change is an insert) and `evaluationErrors` counts it; the snapshot query would have failed as well, so
  * nothing the client has can be wrong. Where the engine cannot tell what Postgres would say, on either image, the shape is
- * reported instead of emitted, also when the other image is TRUE: what it holds can no longer be trusted (R 13.4.2).
+ * reported instead of emitted, also when the other image is TRUE: what it holds can no longer be trusted (R 13.4.2). Where
+ * the rest of the clause decides whatever that part is, there is nothing to report, and the index may not even look.
  *
  * The columns are fixed: when the table's columns change, make a new index. Shapes may not be added or removed from
  * inside the callbacks of `match`.
  */
 export class TableIndex<K> {
-  readonly #columns: readonly ClauseColumn[];
   readonly #ordinals: Ordinals;
-  readonly #entries = new Map<K, Entry<K>>();
-  readonly #unconditional: Entry<K>[] = [];
-  readonly #scanned: Entry<K>[] = [];
-  /** By ordinal; those in use are in `#indexed` too. */
-  readonly #postings: (ColumnPostings<K> | undefined)[];
-  #indexed: ColumnPostings<K>[] = [];
-  readonly #oldRow: RowValues;
-  readonly #newRow: RowValues;
-  /** 1 for columns whose cells differ in the update at hand. */
-  readonly #changed: Uint8Array;
-  /** Keyed shapes that the change at hand hit; the first `#hitCount` places are in use. */
-  readonly #hits: Entry<K>[] = [];
-  #hitCount = 0;
-  #change = 0;
-  #evaluationErrors = 0;
+  readonly #maxScanned: number;
+  readonly #fractions: Fractions;
+  readonly #keys: ShapeKeys<K>;
+  readonly #slots = new SlotTable();
+  readonly #templates: TemplateSet;
+  readonly #filing: Filing;
+  /** Tickets of shapes without clause, and where each of them is. */
+  readonly #unconditional: number[] = [];
+  readonly #placeOf = new Map<number, number>();
+  /** Templates that no index serves. */
+  readonly #scanned = new Set<Template>();
+  #scannedInstances = 0;
+  #scannedShapes = 0;
 
-  constructor(columns: readonly ClauseColumn[]) {
-    this.#columns = columns;
+  readonly #images: ChangeImages;
+  readonly #candidates: Candidates;
+  readonly #evaluation: Evaluation;
+  #rows = 0;
+  #candidatesSeen = 0;
+  #matches = 0;
+
+  constructor(columns: readonly ClauseColumn[], options: TableIndexOptions = {}) {
+    const { seed = 0, stats, maxScanned = DEFAULT_MAX_SCANNED, byTicket = false } = options;
     this.#ordinals = new Ordinals(columns);
-    this.#postings = columns.map(() => undefined);
-    this.#oldRow = new RowValues(columns);
-    this.#newRow = new RowValues(columns);
-    this.#changed = new Uint8Array(columns.length);
+    this.#maxScanned = maxScanned;
+    this.#fractions = new Fractions(stats);
+    this.#keys = new ShapeKeys({ seed, byTicket });
+    const { ordinalOf } = this.#ordinals;
+    const scope: Scope = { image: undefined };
+    this.#templates = new TemplateSet(this.#slots, { ordinalOf, fractions: this.#fractions, scope, seed });
+    this.#filing = new Filing(this.#slots, { ordinalOf, seed });
+    this.#images = new ChangeImages(columns.length);
+    this.#candidates = new Candidates(this.#filing, this.#slots, this.#images);
+    this.#evaluation = new Evaluation(this.#slots, this.#images, scope);
   }
 
   get size(): number {
-    return this.#entries.size;
+    return this.#keys.size;
   }
 
   /** Shapes that every change of the table has to evaluate. */
   get scannedSize(): number {
-    return this.#scanned.length;
+    return this.#scannedShapes;
   }
 
   /** Row images on which Postgres would have raised an error, counted per shape, since the index was made. */
   get evaluationErrors(): number {
-    return this.#evaluationErrors;
+    return this.#evaluation.errors;
   }
 
   /**
-   * Adds a shape; undefined is a shape of the whole table. A key that is there already is replaced. Throws a plain Error
-   * when the clause was bound to other columns.
+   * Adds a shape and returns its ticket; undefined is a shape of the whole table. A key that is there already is replaced.
+   * Throws a plain Error when the clause was bound to other columns, ScanBudgetError when it would have to be scanned and
+   * too many are; then nothing has changed.
    */
-  add(key: K, clause: WhereClause | undefined): void {
-    if (clause !== undefined) this.#ordinals.check(clause);
-    this.remove(key);
-    const always = clause === undefined || (clause.tree.kind === 'const' && clause.tree.value === true);
-    this.#entries.set(key, always ? this.#addUnconditional(key) : this.#addClause(key, clause));
+  add(key: K, clause: WhereClause | undefined): number {
+    const lifted = clause && this.#prepare(clause);
+    if (clause === undefined || lifted === undefined) {
+      this.remove(key);
+      const ticket = this.#keys.add(key);
+      this.#addUnconditional(ticket);
+      return ticket;
+    }
+    let template = this.#templateOf(lifted, clause);
+    let slot = this.#templates.findInstance(template, lifted.constants);
+    if (slot < 0 && template.kind === 'scan' && this.#scannedInstances >= this.#maxScanned) {
+      throw new ScanBudgetError(this.#maxScanned);
+    }
+    if (this.remove(key)) {
+      // What was replaced may have been the last of its template or instance.
+      template = this.#templateOf(lifted, clause);
+      slot = this.#templates.findInstance(template, lifted.constants);
+    }
+    const ticket = this.#keys.add(key);
+    this.#addClause(ticket, slot < 0 ? this.#addInstance(template, lifted) : slot, template);
+    return ticket;
   }
 
   /** False when there is no such shape. */
   remove(key: K): boolean {
-    const entry = this.#entries.get(key);
-    if (entry === undefined) return false;
-    this.#entries.delete(key);
-    if (entry.filed === 'unconditional') removeAt(this.#unconditional, entry.place);
-    if (entry.filed === 'scanned') removeAt(this.#scanned, entry.place);
-    for (const registration of entry.registrations) this.#withdraw(registration);
+    const ticket = this.#keys.find(key);
+    return ticket >= 0 && this.removeTicket(ticket);
+  }
+
+  /** Removes a shape by what `add` returned for it. False when there is no such shape. */
+  removeTicket(ticket: number): boolean {
+    if (!this.#keys.has(ticket)) return false;
+    this.#keys.remove(ticket);
+    const slot = this.#slots.slotOf(ticket);
+    if (slot < 0) this.#removeUnconditional(ticket);
+    else this.#removeFromSlot(ticket, slot);
     return true;
   }
 
   /** Emits every shape that holds the old row or the new one. For inserts `old` is false, for deletes `next` is. */
   match(change: RowChange, emit: EmitMatch<K>, onError: ReportUndecided<K>): void {
-    const hasOld = change.kind !== 'insert';
-    const hasNew = change.kind !== 'delete';
-    for (const entry of this.#unconditional) emit(entry.key, hasOld, hasNew);
-    if (this.#indexed.length === 0 && this.#scanned.length === 0) return;
-    this.#change++;
-    this.#hitCount = 0;
-    if (hasOld) this.#oldRow.load(change.old);
-    if (hasNew) this.#newRow.load(change.new);
-    const changed = change.kind === 'update' ? change.changed : NO_COLUMNS;
-    for (const ordinal of changed) this.#changed[ordinal] = 1;
-    try {
-      for (const postings of this.#indexed) this.#probe(postings, hasOld, hasNew);
-      for (let i = 0; i < this.#hitCount; i++) report(this.#hits[i] as Entry<K>, emit, onError);
-      for (const entry of this.#scanned) this.#scan(entry, hasOld, hasNew, emit, onError);
-    } finally {
-      for (const ordinal of changed) this.#changed[ordinal] = 0;
-    }
-  }
-
-  #addUnconditional(key: K): Entry<K> {
-    const entry = newEntry(key, 'unconditional', undefined, NO_COLUMNS);
-    entry.place = this.#unconditional.push(entry) - 1;
-    return entry;
-  }
-
-  #addClause(key: K, clause: WhereClause): Entry<K> {
-    const { ordinalOf } = this.#ordinals;
-    const atoms = coverOf(clause.tree, (column, cell) => this.#postings[ordinalOf(column)]?.count(cell, 16) ?? 0);
-    if (atoms === undefined) {
-      const entry = newEntry(key, 'scanned', compileTest(clause.tree, ordinalOf), clause.columns.map(ordinalOf));
-      entry.place = this.#scanned.push(entry) - 1;
-      return entry;
-    }
-    const entry = newEntry(key, 'keyed', undefined, NO_COLUMNS);
-    entry.registrations = atoms.map((atom) => this.#register(entry, atom));
-    return entry;
-  }
-
-  #register(entry: Entry<K>, { column, key, residual }: Atom): Registration<K> {
-    const { ordinalOf } = this.#ordinals;
-    const registration: Registration<K> = {
-      entry,
-      column: this.#postingsOf(ordinalOf(column)),
-      key,
-      residual: residual === undefined ? undefined : compileTest(residual, ordinalOf),
-      reads: residual === undefined ? NO_COLUMNS : columnsOf(residual).map(ordinalOf),
-      previous: undefined,
-      next: undefined,
+    if (this.#images.load(change)) this.#startNumbersAgain();
+    const { present } = this.#images;
+    const hasOld = (present & OLD) !== 0;
+    const hasNew = (present & NEW) !== 0;
+    this.#rows += present === BOTH ? 2 : 1;
+    for (const ticket of this.#unconditional) emit(this.#keys.keyOf(ticket), hasOld, hasNew);
+    const decide: Decide = (slot, holds, error) => {
+      this.#tell(slot, holds, error, emit, onError);
     };
-    registration.column.add(registration);
-    return registration;
+    const candidates = this.#candidates;
+    candidates.find();
+    this.#candidatesSeen += candidates.length;
+    for (let i = 0; i < candidates.length; i++) this.#evaluation.decide(candidates, candidates.slotAt(i), decide);
+    for (const template of this.#scanned) this.#evaluation.scan(template, decide);
   }
 
-  #postingsOf(ordinal: number): ColumnPostings<K> {
-    const existing = this.#postings[ordinal];
-    if (existing !== undefined) return existing;
-    const postings = new ColumnPostings<K>(ordinal, cellKey(columnType(this.#columns[ordinal] as ClauseColumn)));
-    this.#postings[ordinal] = postings;
-    this.#indexed.push(postings);
-    return postings;
+  /** How a clause would be indexed; changes nothing. */
+  explain(clause: WhereClause): Explanation {
+    this.#ordinals.check(clause);
+    const lifted = this.#prepare(clause);
+    if (lifted === undefined) return { kind: 'all', atoms: [], cost: 1 };
+    const cover = coverOf(lifted.tree, { constants: lifted.constants, fractions: this.#fractions });
+    return { kind: kindOf(cover), atoms: cover?.atoms.map(describeAtom) ?? [], cost: cover?.cost ?? 1 };
   }
 
-  #withdraw(registration: Registration<K>): void {
-    const { column } = registration;
-    column.remove(registration);
-    if (!column.isEmpty) return;
-    this.#postings[column.ordinal] = undefined;
-    this.#indexed = this.#indexed.filter((other) => other !== column);
+  report(): IndexReport {
+    const byKind: Partial<Record<IndexKind, number>> = {};
+    const templates = [...this.#templates.all()];
+    if (this.#unconditional.length > 0) byKind.all = this.#unconditional.length;
+    for (const { kind, shapes } of templates) byKind[kind] = (byKind[kind] ?? 0) + shapes;
+    const { candidates, scanned } = this.#evaluation;
+    const evaluations = candidates + scanned;
+    return {
+      shapes: this.size,
+      byKind,
+      scanned: { shapes: this.#scannedShapes, instances: this.#scannedInstances },
+      templates: templates.length,
+      rows: this.#rows,
+      candidatesPerRow: this.#rows === 0 ? 0 : this.#candidatesSeen / this.#rows,
+      evaluationsPerMatch: evaluations / Math.max(1, this.#matches),
+      scanShare: evaluations === 0 ? 0 : scanned / evaluations,
+      topTemplates: templates
+        .sort((a, b) => b.evaluations - a.evaluations || b.shapes - a.shapes)
+        .slice(0, 10)
+        .map(({ text, shapes, kind, evaluations: times }) => ({ text, shapes, kind, evaluations: times })),
+    };
   }
 
-  /** Looks the cells of one column up; once for both images when they agree in it. */
-  #probe(postings: ColumnPostings<K>, hasOld: boolean, hasNew: boolean): void {
-    if (hasOld && hasNew && this.#changed[postings.ordinal] === 0) {
-      this.#lookUp(postings, this.#newRow, true, true);
-      return;
+  /** Counts what the index is made of; all 0 when there are no shapes. */
+  parts(): Readonly<Record<'slots' | 'templates' | 'registrations' | 'postings' | 'signatures' | 'splits', number>> {
+    const { registrations, postings, splits, root } = this.#filing;
+    const slots = this.#slots.size;
+    return {
+      slots,
+      templates: this.#templates.size,
+      registrations,
+      postings,
+      signatures: root.signatures.length,
+      splits,
+    };
+  }
+
+  /** What is left of a clause to index; undefined when it is TRUE on every row. */
+  #prepare(clause: WhereClause): Lifted | undefined {
+    if (clause.tree.kind === 'const' && clause.tree.value === true) return undefined;
+    return lift(normalise(clause.tree));
+  }
+
+  /** A new template is checked against the columns; its text has their types, so clauses that have it are right as well. */
+  #templateOf(lifted: Lifted, clause: WhereClause): Template {
+    const known = this.#templates.find(lifted.key);
+    if (known !== undefined) return known;
+    this.#ordinals.check(clause);
+    return this.#templates.create(lifted);
+  }
+
+  #addUnconditional(ticket: number): void {
+    this.#slots.addLoose(ticket);
+    this.#placeOf.set(ticket, this.#unconditional.push(ticket) - 1);
+  }
+
+  /** Fills the gap with the last one, so that removing costs the same however many there are. */
+  #removeUnconditional(ticket: number): void {
+    const place = this.#placeOf.get(ticket) as number;
+    const last = this.#unconditional.pop() as number;
+    this.#placeOf.delete(ticket);
+    if (last === ticket) return;
+    this.#unconditional[place] = last;
+    this.#placeOf.set(last, place);
+  }
+
+  #addClause(ticket: number, slot: number, template: Template): void {
+    this.#slots.addShape(slot, ticket);
+    template.shapes++;
+    if (template.kind === 'scan') this.#scannedShapes++;
+  }
+
+  #addInstance(template: Template, { constants }: Lifted): number {
+    const slot = this.#templates.take(template, constants);
+    if (template.kind === 'scan') {
+      this.#scanned.add(template);
+      this.#scannedInstances++;
+    } else this.#filing.add(slot, constants);
+    return slot;
+  }
+
+  #removeFromSlot(ticket: number, slot: number): void {
+    const template = this.#slots.templateOf(slot);
+    template.shapes--;
+    if (template.kind === 'scan') this.#scannedShapes--;
+    if (!this.#slots.removeShape(ticket)) return;
+    if (template.kind === 'scan') this.#scannedInstances--;
+    else this.#filing.remove(slot);
+    if (this.#templates.release(slot)) this.#scanned.delete(template);
+  }
+
+  #startNumbersAgain(): void {
+    this.#candidates.forget();
+    for (const template of this.#templates.all()) template.forget();
+  }
+
+  #tell(slot: number, holds: number, error: unknown, emit: EmitMatch<K>, onError: ReportUndecided<K>): void {
+    this.#matches++;
+    const old = (holds & OLD) !== 0;
+    const next = (holds & NEW) !== 0;
+    for (let shape = this.#slots.firstShape(slot); shape >= 0; shape = this.#slots.nextShape(shape)) {
+      if (error === undefined) emit(this.#keys.keyOf(shape), old, next);
+      else onError(this.#keys.keyOf(shape), error);
     }
-    if (hasOld) this.#lookUp(postings, this.#oldRow, true, false);
-    if (hasNew) this.#lookUp(postings, this.#newRow, false, true);
   }
-
-  #lookUp(postings: ColumnPostings<K>, row: RowValues, old: boolean, next: boolean): void {
-    let first: Registration<K> | undefined;
-    try {
-      first = postings.find(row.cell(postings.ordinal));
-    } catch (error) {
-      this.#unreadable(postings, error);
-      return;
-    }
-    for (let one = first; one !== undefined; one = one.next) this.#hit(one, old, next);
-  }
-
-  #hit(registration: Registration<K>, old: boolean, next: boolean): void {
-    const { entry, residual } = registration;
-    this.#touch(entry);
-    if (residual === undefined) {
-      if (old) entry.old = true;
-      if (next) entry.next = true;
-      return;
-    }
-    if (old && next && !this.#anyChanged(registration.reads)) {
-      if (entry.old && entry.next) return;
-      const holds = this.#holds(entry, residual, this.#newRow);
-      entry.old ||= holds;
-      entry.next ||= holds;
-      return;
-    }
-    if (old && !entry.old) entry.old = this.#holds(entry, residual, this.#oldRow);
-    if (next && !entry.next) entry.next = this.#holds(entry, residual, this.#newRow);
-  }
-
-  /** A cell that cannot even be looked up leaves every shape filed under its column undecided. */
-  #unreadable(postings: ColumnPostings<K>, error: unknown): void {
-    if (!(error instanceof InputError || error instanceof ClauseEvaluationError)) throw error;
-    for (const { entry } of postings.everything()) {
-      this.#touch(entry);
-      entry.error ??= new ClauseEvaluationError('undecided', 'a value cannot be read');
-    }
-  }
-
-  #touch(entry: Entry<K>): void {
-    if (entry.touched === this.#change) return;
-    clear(entry);
-    entry.touched = this.#change;
-    this.#hits[this.#hitCount++] = entry;
-  }
-
-  #scan(entry: Entry<K>, hasOld: boolean, hasNew: boolean, emit: EmitMatch<K>, onError: ReportUndecided<K>): void {
-    const test = entry.test as Test;
-    clear(entry);
-    if (hasOld && hasNew && !this.#anyChanged(entry.reads)) {
-      entry.old = entry.next = this.#holds(entry, test, this.#newRow);
-    } else {
-      if (hasOld) entry.old = this.#holds(entry, test, this.#oldRow);
-      if (hasNew) entry.next = this.#holds(entry, test, this.#newRow);
-    }
-    report(entry, emit, onError);
-  }
-
-  #holds(entry: Entry<K>, test: Test, row: RowValues): boolean {
-    try {
-      return test(row) === true;
-    } catch (error) {
-      if (error instanceof ClauseEvaluationError && error.reason === 'postgres') this.#evaluationErrors++;
-      else entry.error ??= error;
-      return false;
-    }
-  }
-
-  #anyChanged(ordinals: readonly number[]): boolean {
-    for (const ordinal of ordinals) if (this.#changed[ordinal] === 1) return true;
-    return false;
-  }
-}
-
-function newEntry<K>(key: K, filed: Entry<K>['filed'], test: Test | undefined, reads: readonly number[]): Entry<K> {
-  const result = { touched: 0, old: false, next: false, error: undefined };
-  return { key, filed, test, reads, registrations: NO_REGISTRATIONS, place: -1, ...result };
-}
-
-function clear<K>(entry: Entry<K>): void {
-  entry.old = entry.next = false;
-  entry.error = undefined;
-}
-
-function report<K>(entry: Entry<K>, emit: EmitMatch<K>, onError: ReportUndecided<K>): void {
-  if (entry.error !== undefined) onError(entry.key, entry.error);
-  else if (entry.old || entry.next) emit(entry.key, entry.old, entry.next);
-}
-
-/** Fills the gap with the last entry, so that removing costs the same however many there are. */
-function removeAt<K>(entries: Entry<K>[], place: number): void {
-  const last = entries.pop() as Entry<K>;
-  if (last.place === place) return;
-  entries[place] = last;
-  last.place = place;
 }
