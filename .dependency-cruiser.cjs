@@ -6,7 +6,7 @@ const only = (name, from, allowed, comment) => ({
   from: { path: `^${from}/` },
   to: { path: '^(packages|services)/', pathNot: `^(${[from, ...allowed].join('|')})/` },
 });
-const tests = '\\.(test|contract|bench)\\.ts$';
+const tests = '\\.(test|contract|bench|oracle)\\.ts$|/(testing|scripts)/';
 const driver = (name, module, homes, comment) => ({
   name,
   comment,

@@ -19,6 +19,7 @@ export const ERRORS = {
   STREAM_FENCED: { status: 503, retryable: true },
   STORE_UNAVAILABLE: { status: 503, retryable: true },
   OVERLOADED: { status: 503, retryable: true },
+  SCAN_LIMIT_EXCEEDED: { status: 503, retryable: true },
   SERVER_MISSING: { status: 500, retryable: false },
 } as const satisfies Record<string, ErrorSpec>;
 

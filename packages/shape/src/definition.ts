@@ -1,3 +1,5 @@
+import type { TypeFact } from '@shapecast/where';
+
 /**
  * What a shape is: table, columns, where clause, in canonical form. Two requests with equal canonical text share one
  * handle and one log (spec H 8, R 15.1). `canonical` of the where clause comes from the where engine.
@@ -18,6 +20,8 @@ export interface ShapeDefinition {
   readonly allColumns: boolean;
   /** Canonical SQL of the where clause with parameters substituted; empty string when there is none. */
   readonly where: string;
+  /** What the clause depends on of enums and domains; absent when there is nothing. */
+  readonly types?: readonly TypeFact[];
   readonly replica: 'default' | 'full';
   readonly log: 'full' | 'changes_only';
 }

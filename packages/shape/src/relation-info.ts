@@ -18,6 +18,10 @@ export interface ColumnInfo {
   readonly notNull: boolean;
   /** `pg_attribute.attgenerated`. */
   readonly generated: 'none' | 'stored' | 'virtual';
+  /** Labels of an enum, or of an array's element that is one, in declaration order. */
+  readonly enumLabels?: readonly string[];
+  /** Of a domain: the type under it, and under the domains it is over. */
+  readonly baseTypeOid?: number;
   /** Of text columns, with the database's default resolved. Absent: not known, and what depends on it is refused. */
   readonly collation?: ColumnCollation;
   /** 0-based place in the primary key. */
@@ -32,6 +36,8 @@ export interface RelationInfo {
   /** `pg_class.relkind`: r ordinary, p partitioned. Others are not syncable. */
   readonly kind: 'r' | 'p';
   readonly columns: readonly ColumnInfo[];
+  /** Of the database; absent when not known. */
+  readonly databaseCollation?: ColumnCollation;
 }
 
 /** Names of the key columns: the primary key in key order, or all columns in catalog order when there is none (KY-1). */

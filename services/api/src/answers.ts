@@ -73,10 +73,17 @@ export function catalogFailure(cause: unknown): Failure {
   return unavailable('Cannot connect to the database to verify the shape. Please try again later.', 1);
 }
 
+/** Nothing changes about the limit by itself, but shapes may end. */
+const SCAN_LIMIT_RETRY_S = 60;
+
 /** Why a shape died before it could be read (spec H 21.2, ER-5). */
 export function creationFailure(failure: ShapeFailure | undefined): Answer {
   const spec = failure === undefined ? undefined : ERRORS[failure.code as ErrorCode];
   if (failure === undefined || spec?.status === 409) return { kind: 'refetch' };
+  if (failure.code === 'SCAN_LIMIT_EXCEEDED') {
+    const body = JSON.stringify({ code: 'scan_limit_exceeded', message: failure.message });
+    return { kind: 'failure', status: 503, body, retryAfter: SCAN_LIMIT_RETRY_S, known: true };
+  }
   if (spec?.status === 503) return unavailable(failure.message, 10, true);
   return {
     kind: 'failure',

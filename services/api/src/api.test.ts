@@ -168,12 +168,63 @@ describe('reading from the beginning', () => {
     }
   });
 
+  test('a shape whose clause no index has room for is refused with a code and a long wait', async () => {
+    const { shape, router, store } = await bound();
+    router.manual = true;
+    const pending = shape(`offset=-1&where=${encodeURIComponent("title <> title || 'x'")}`);
+    await router.rotate(await newHandle(router, store), 'SCAN_LIMIT_EXCEEDED');
+    const reply = await pending;
+    expect(reply.status).toBe(503);
+    expect(JSON.parse(reply.text)).toEqual({ code: 'scan_limit_exceeded', message: 'the test said so' });
+    expect(reply.headers).toMatchObject({
+      'retry-after': '60',
+      'cache-control': 'no-store',
+      'electric-internal-known-error': 'true',
+    });
+  });
+
   test('a schema change during the snapshot is a 409', async () => {
     const { shape, router, store } = await bound();
     router.manual = true;
     const pending = shape('offset=-1');
     await (await router.snapshot(await newHandle(router, store))).fail('SCHEMA_CHANGED', 'column gone');
     expectRefetch(await pending, undefined);
+  });
+});
+
+describe('electric-where-index', () => {
+  test.each([
+    ['equality', 'id = 1'],
+    ['range', 'id > 1'],
+    ['none', "title <> title || 'x'"],
+  ])('is %s for %s, on the snapshot and on the log', async (kind, where) => {
+    const { shape } = await bound();
+    const query = `where=${encodeURIComponent(where)}`;
+    const snapshot = await shape(`offset=-1&${query}`);
+    const handle = snapshot.headers['electric-handle'] as string;
+    const log = await shape(`offset=0_0&handle=${handle}&${query}`);
+    expect([snapshot.status, log.status]).toEqual([200, 200]);
+    expect([snapshot, log].map(({ headers }) => headers['electric-where-index'])).toEqual([kind, kind]);
+    expect(snapshot.headers['etag']).toBe(`"${handle}:-1:0_0"`);
+  });
+
+  test('is absent without a clause, and from live answers', async () => {
+    const { shape } = await bound();
+    expect((await shape('offset=-1')).headers).not.toHaveProperty('electric-where-index');
+    const query = `where=${encodeURIComponent('id = 1')}`;
+    const handle = (await shape(`offset=-1&${query}`)).headers['electric-handle'] as string;
+    const live = await shape(`offset=0_inf&live=true&handle=${handle}&${query}`);
+    expect(live.status).toBe(200);
+    expect(live.headers).not.toHaveProperty('electric-where-index');
+  });
+
+  test('is the same for every way to write the clause', async () => {
+    const { shape } = await bound();
+    const replies = [];
+    for (const where of ['id = 1', '(1 = "id")', 'items.id = 1 AND true']) {
+      replies.push(await shape(`offset=-1&where=${encodeURIComponent(where)}`));
+    }
+    expect(replies.map(({ headers }) => headers['electric-where-index'])).toEqual(['equality', 'equality', 'equality']);
   });
 });
 

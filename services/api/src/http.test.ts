@@ -15,7 +15,7 @@ afterEach(async () => {
 });
 
 const EXPOSED =
-  'electric-cursor,electric-handle,electric-has-data,electric-offset,electric-schema,electric-up-to-date,electric-internal-known-error,electric-snapshot,retry-after';
+  'electric-cursor,electric-handle,electric-has-data,electric-offset,electric-schema,electric-up-to-date,electric-internal-known-error,electric-snapshot,electric-where-index,retry-after';
 const refused = (field: string, text: string) => ({ message: 'Invalid request', errors: { [field]: [text] } });
 const shapes = async (api: ApiFixture) => {
   const all = await Promise.all([0, 1].map((shard) => api.store.loadShapes(api.router.shard(shard))));

@@ -9,6 +9,7 @@ import {
   type Environment,
 } from '@shapecast/service-kit';
 import { z } from 'zod';
+import { DEFAULT_MAX_SCANNED_CLAUSES } from './matching/shard-index.ts';
 
 /** Settings of the router service. */
 export const routerConfig = z.object({
@@ -25,6 +26,10 @@ export const routerConfig = z.object({
   poolSize: count(20, 'Connections to Postgres for snapshots and catalog.', 2),
   snapshotConcurrency: count(16, 'Snapshots that this process takes at the same time.', 1),
   windowBytes: bytes(16 * 1024 * 1024, 'Size of the stream records kept decoded for the shards of this process.'),
+  maxScannedClauses: count(
+    DEFAULT_MAX_SCANNED_CLAUSES,
+    'Different where clauses of one table that no index serves; shapes beyond it are refused.',
+  ),
   heartbeatMs: milliseconds(1_000, 'How often this router tells the others that it lives; they forget it after 5 s.'),
   healthPort: count(3001, 'Port of /live, /ready and /health.'),
   healthHost: z.string().default('0.0.0.0').describe('Address of the health port.'),
@@ -40,6 +45,7 @@ export const routerConfigNames = {
   poolSize: ['SHAPECAST_DB_POOL_SIZE', 'ELECTRIC_DB_POOL_SIZE'],
   snapshotConcurrency: ['SHAPECAST_SNAPSHOT_CONCURRENCY'],
   windowBytes: ['SHAPECAST_ROUTER_WINDOW_BYTES'],
+  maxScannedClauses: ['SHAPECAST_MAX_SCANNED_CLAUSES'],
   heartbeatMs: ['SHAPECAST_ROUTER_HEARTBEAT'],
   healthPort: ['SHAPECAST_HEALTH_PORT'],
   healthHost: ['SHAPECAST_HEALTH_HOST'],

@@ -45,6 +45,7 @@ async function main(): Promise<void> {
           routerId,
           windowBytes: config.windowBytes,
           snapshotConcurrency: config.snapshotConcurrency,
+          maxScannedClauses: config.maxScannedClauses,
           heartbeatMs: config.heartbeatMs,
         },
       );

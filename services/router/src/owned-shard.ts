@@ -10,13 +10,15 @@ import type {
   ShardState,
   WriteOutcome,
 } from '@shapecast/shape-store';
-import { ShardIndex } from './matching/shard-index.ts';
+import type { ShardIndex } from './matching/shard-index.ts';
 import type { Doubt, HeldTransaction, StepStart } from './matching/step.ts';
 import { PendingStep, type StepLimits } from './pending-step.ts';
 
 interface OwnedShardDeps {
   readonly store: ShapeStore;
   readonly hints: Hints;
+  /** Empty, and for this shard only. */
+  readonly index: ShardIndex;
   readonly log: Logger;
 }
 
@@ -29,7 +31,7 @@ const UNFINISHED: ShapeFailure = { code: 'SNAPSHOT_FAILED', message: 'The snapsh
  */
 export class OwnedShard {
   readonly id: ShardId;
-  readonly index = new ShardIndex();
+  readonly index: ShardIndex;
   readonly pending: PendingStep;
   /** Of the hints that tell of the shard's shapes. */
   readonly subject: string;
@@ -48,6 +50,7 @@ export class OwnedShard {
   constructor(deps: OwnedShardDeps, id: ShardId, limits: StepLimits) {
     this.#deps = deps;
     this.id = id;
+    this.index = deps.index;
     this.pending = new PendingStep(this.index, limits);
     this.subject = shardHintSubject(id.source, id.incarnation, id.shard);
   }
@@ -147,6 +150,13 @@ export class OwnedShard {
       if (rotated) this.#deps.log.info({ handle, reason: failure.message }, 'shape rotated');
     }
     this.announce(ended.map(([handle]) => handle));
+  }
+
+  /** Ends the shapes that are one too many for their table. */
+  async endRefused(): Promise<void> {
+    const { refused, refusal } = this.index;
+    await this.rotate([...refused].map(({ handle }) => [handle, refusal] as const));
+    await this.refresh();
   }
 
   /**

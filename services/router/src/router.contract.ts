@@ -347,6 +347,60 @@ export function describeRouter(name: string, openStore: () => ShapeStore): void 
       expect(head.error?.code).toBe('SCHEMA_CHANGED');
     });
 
+    test('a shape that no index serves is refused where its table has enough of them', async () => {
+      const harness = await start({ shards: 1 });
+      await harness.startRouter('one', { maxScannedClauses: 2 });
+      const scanned = (n: number) => ({ where: `note <> owner || '${n}'` });
+      const shapes = [await harness.createShape(scanned(1)), await harness.createShape(scanned(2))];
+      for (const shape of shapes) await settled(harness, shape);
+      harness.commit((tx) => tx.insert(harness.items, { id: '1', owner: 'a', note: 'x' }));
+      for (const shape of shapes) await settled(harness, shape);
+
+      const refused = await harness.createShape(scanned(3));
+      const head = await waitFor(async () => {
+        const now = await harness.store.readHead(refused.shard, refused.handle);
+        return now?.state === 'dead' ? now : undefined;
+      });
+      expect(head).toMatchObject({ snapshotStarted: false, error: { code: 'SCAN_LIMIT_EXCEEDED' } });
+      const indexed = await harness.createShape({ where: `owner = 'a'` });
+      harness.commit((tx) => tx.insert(harness.items, { id: '2', owner: 'a', note: 'y' }));
+      for (const shape of [...shapes, indexed]) {
+        await settled(harness, shape);
+        expect(await rowsOf(harness, shape)).toEqual(expected(harness));
+      }
+    });
+
+    test('shapes that turn out to be too many with the first change of their table end before it shows', async () => {
+      const harness = await start({ shards: 1 });
+      const one = await harness.startRouter('one', { maxScannedClauses: 2 });
+      harness.commit((tx) => tx.insert(harness.items, { id: '1', owner: 'a', note: 'x' }));
+      const shapes: PlacedShape[] = [];
+      for (let n = 1; n <= 5; n += 1) shapes.push(await harness.createShape({ where: `note <> owner || '${n}'` }));
+      const indexed = await harness.createShape({ where: `owner = 'a'` });
+      await harness.flush();
+      await harness.progress();
+      const heads = async () => {
+        const read = shapes.map(({ shard, handle }) => harness.store.readHead(shard, handle));
+        return Promise.all(read);
+      };
+      await waitFor(async () => (await heads()).every((head) => head?.state === 'live' || head?.state === 'dead'));
+      harness.commit((tx) => tx.insert(harness.items, { id: '2', owner: 'a', note: 'y' }));
+      await settled(harness, indexed);
+      const dead = (await heads()).filter((head) => head?.state === 'dead');
+      expect(dead.map((head) => head?.error?.code)).toEqual(Array<string>(3).fill('SCAN_LIMIT_EXCEEDED'));
+      for (const shape of shapes) {
+        const head = await harness.store.readHead(shape.shard, shape.handle);
+        if (head?.state !== 'dead') expect(await rowsOf(harness, shape)).toEqual(expected(harness));
+        // Nothing of the change that made it one too many.
+        else expect(head.tail).toEqual({ tx: 0n, op: Infinity });
+      }
+      expect(await rowsOf(harness, indexed)).toEqual(expected(harness));
+      await waitFor(() => JSON.stringify(one.report()['tables']).includes('"scan":2'));
+      expect(one.report()['tables']).toEqual([
+        expect.objectContaining({ table: 'public.items', shapes: 3, byKind: { scan: 2, equality: 1 } }),
+      ]);
+    });
+
     test('a burst of new shapes and a stream of changes do not keep each other waiting', async () => {
       const harness = await start({ shards: 1 });
       await harness.startRouter('one', { worker: { lingerMs: 5 } });

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import type { SourceDatabase } from '@shapecast/change-source';
 import { ShapecastError } from '@shapecast/errors';
 import { BUCKETS, introspectSubject, type Messaging, type SourceRecord } from '@shapecast/messaging';
@@ -6,6 +7,7 @@ import type { ShapeStore } from '@shapecast/shape-store';
 import { Latch } from './latch.ts';
 import { Membership } from './membership/membership.ts';
 import { assignShards } from './membership/rendezvous.ts';
+import type { MatchingReport } from './matching/matching-report.ts';
 import { SourceShards } from './source-shards.ts';
 import { SnapshotQueue } from './snapshot/snapshot-queue.ts';
 import { DEFAULT_WORKER_OPTIONS, type ShardWorkerOptions } from './shard-worker.ts';
@@ -26,6 +28,8 @@ export interface RouterOptions {
   readonly windowBytes?: number;
   /** Snapshots at a time. */
   readonly snapshotConcurrency?: number;
+  /** Different where clauses of one table that no index serves; shapes beyond it are refused (spec W 9.12). */
+  readonly maxScannedClauses?: number;
   readonly heartbeatMs?: number;
   /** How long a shard that another live router still owns is left to it to hand over. */
   readonly handoverMs?: number;
@@ -39,6 +43,10 @@ export interface Router extends Component {
 }
 
 const SWEEP_INTERVAL_MS = 10_000;
+/** However often the report is asked for, going over the templates of all tables takes a moment. */
+const MATCHING_REPORT_MS = 1_000;
+/** Bound of `randomInt`. */
+const SEEDS = 2 ** 48 - 1;
 
 /** Turns the tx stream of a source into shape logs: owns some of the source's shards, beside other routers. */
 export function createRouter(deps: RouterDeps, options: RouterOptions): Router {
@@ -55,6 +63,8 @@ class RouterService implements Router {
   readonly #stop = new AbortController();
   readonly #wake = new Latch();
   readonly #loops: Promise<void>[] = [];
+  readonly #seed = randomInt(SEEDS);
+  #matching: { readonly at: number; readonly report: MatchingReport } | undefined;
   #stopServing: (() => void) | undefined;
   #record: SourceRecord | undefined;
   #shards: SourceShards | undefined;
@@ -88,6 +98,7 @@ class RouterService implements Router {
     return {
       ready: connected && settled,
       status: this.#wanted === undefined || !connected ? 'starting' : settled ? 'active' : 'taking over',
+      source: this.#options.source,
       messaging: messaging.connected(),
       store: store.connected(),
       incarnation: this.#record?.incarnation,
@@ -97,7 +108,16 @@ class RouterService implements Router {
       shapes: shards.reduce((sum, shard) => sum + shard.shapes, 0),
       lag: shards.reduce((most, shard) => Math.max(most, shard.lag), 0),
       shards,
+      ...this.#matchingReport(),
     };
+  }
+
+  #matchingReport(): MatchingReport | undefined {
+    const now = this.#deps.clock.now();
+    if (this.#matching && now - this.#matching.at < MATCHING_REPORT_MS) return this.#matching.report;
+    const report = this.#shards?.matching();
+    this.#matching = report && { at: now, report };
+    return report;
   }
 
   /** Starts the work and returns: what it waits for (source, registries, store) may come later and may go again. */
@@ -208,7 +228,7 @@ class RouterService implements Router {
   }
 
   async #turnTo(record: SourceRecord): Promise<void> {
-    const { source, windowBytes, worker } = this.#options;
+    const { source, windowBytes, worker, maxScannedClauses } = this.#options;
     const stream = await this.#deps.messaging.txStreams.open({ source, incarnation: record.incarnation });
     if (stream === undefined)
       throw new ShapecastError('NOT_READY', 'The tx stream of the incarnation does not exist yet.');
@@ -228,6 +248,11 @@ class RouterService implements Router {
       {
         windowBytes: windowBytes ?? 16 * 1024 * 1024,
         worker: { ...DEFAULT_WORKER_OPTIONS, ...worker },
+        matching: {
+          seed: this.#seed,
+          shards: record.shards,
+          ...(maxScannedClauses === undefined ? {} : { maxScannedClauses }),
+        },
         onOwned: (owned) => this.#membership.setOwned(owned),
       },
     );

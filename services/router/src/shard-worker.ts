@@ -3,6 +3,7 @@ import { decodeShardHint, type Hints, type TxStream } from '@shapecast/messaging
 import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
 import type { ShapeStore, ShardCursor, ShardId, ShardMeta, ShardState } from '@shapecast/shape-store';
 import { Latch } from './latch.ts';
+import type { ShardIndex } from './matching/shard-index.ts';
 import type { Step } from './matching/step.ts';
 import { OwnedShard } from './owned-shard.ts';
 import type { StepLimits } from './pending-step.ts';
@@ -16,6 +17,8 @@ interface ShardWorkerDeps {
   readonly stream: TxStream;
   readonly window: RecordWindow;
   readonly snapshots: SnapshotQueue;
+  /** Empty, and for this shard only. */
+  readonly index: ShardIndex;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -62,6 +65,10 @@ export class ShardWorker {
 
   get shard(): ShardId {
     return this.#shard.id;
+  }
+
+  get index(): ShardIndex {
+    return this.#shard.index;
   }
 
   report(): { readonly shapes: number; readonly cursorSeq: number; readonly lag: number; readonly lastError?: string } {
@@ -177,12 +184,15 @@ export class ShardWorker {
     if (clock.now() - this.#polledAt >= this.#options.metaPollMs && (await this.#poll()) === 'lost') return 'lost';
     if (!this.#place.found) await this.#place.find(signal);
     if (shard.stale) await shard.refresh();
+    if (shard.index.refused.size > 0) await shard.endRefused();
     if (shard.offerDue) this.#offer(job);
     const unexpected = pending.collect((limits) => this.#place.read(limits), shard.start(), clock.now());
     if (unexpected) {
       await this.#place.bridge(unexpected, signal);
       return 'on';
     }
+    // The first change of a table shows which of its shapes are too many.
+    if (shard.index.refused.size > 0) return 'on';
     const { step } = pending;
     if (step && step.rotations.size > 0) {
       await shard.rotate(step.rotations);

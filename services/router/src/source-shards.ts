@@ -1,6 +1,9 @@
 import type { Hints, TxStream } from '@shapecast/messaging';
 import type { Clock, Logger } from '@shapecast/service-kit';
 import type { ShapeStore } from '@shapecast/shape-store';
+import { EvaluationLog } from './matching/evaluation-log.ts';
+import { reportMatching, type MatchingReport } from './matching/matching-report.ts';
+import { ShardIndex, type ShardIndexOptions } from './matching/shard-index.ts';
 import { ShardWorker, type ShardWorkerOptions } from './shard-worker.ts';
 import type { SnapshotQueue } from './snapshot/snapshot-queue.ts';
 import { RecordWindow } from './stream/record-window.ts';
@@ -17,6 +20,7 @@ interface SourceShardsDeps {
 interface SourceShardsOptions {
   readonly windowBytes: number;
   readonly worker: ShardWorkerOptions;
+  readonly matching: Omit<ShardIndexOptions, 'onEvaluationError'>;
   /** Told the owned shards whenever they change. */
   readonly onOwned: (owned: readonly number[]) => void;
 }
@@ -36,12 +40,14 @@ export class SourceShards {
   readonly #deps: SourceShardsDeps;
   readonly #options: SourceShardsOptions;
   readonly #window: RecordWindow;
+  readonly #evaluationLog: EvaluationLog;
   readonly #running = new Map<number, Running>();
   readonly #lostAt = new Map<number, number>();
 
   constructor(deps: SourceShardsDeps, options: SourceShardsOptions) {
     this.#deps = deps;
     this.#options = options;
+    this.#evaluationLog = new EvaluationLog(deps);
     this.#window = new RecordWindow(deps, { maxBytes: options.windowBytes, stallMs: WINDOW_STALL_MS });
   }
 
@@ -57,13 +63,22 @@ export class SourceShards {
     return [...this.#running].map(([shard, { worker }]) => ({ shard, owned: worker.owned, ...worker.report() }));
   }
 
+  /** How the changes of each table find their shapes. */
+  matching(): MatchingReport {
+    return reportMatching([...this.#running.values()].map(({ worker }) => worker.index));
+  }
+
   /** Starts to own a shard, unless it does or has just lost it. */
   take(shard: number): void {
     if (this.#running.has(shard)) return;
     if (this.#deps.clock.now() - (this.#lostAt.get(shard) ?? -Infinity) < LOST_PAUSE_MS) return;
     const abort = new AbortController();
     const id = { ...this.#deps.stream.id, shard };
-    const worker = new ShardWorker({ ...this.#deps, window: this.#window }, id, this.#options.worker);
+    const index = new ShardIndex({
+      ...this.#options.matching,
+      onEvaluationError: (shape, error) => this.#evaluationLog.failed(shape, error),
+    });
+    const worker = new ShardWorker({ ...this.#deps, index, window: this.#window }, id, this.#options.worker);
     const done = this.#run(shard, worker, abort.signal);
     this.#running.set(shard, { worker, abort, done });
   }

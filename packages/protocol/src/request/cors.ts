@@ -2,7 +2,7 @@
 export type HeaderList = readonly string[];
 
 const EXPOSED =
-  'electric-cursor,electric-handle,electric-has-data,electric-offset,electric-schema,electric-up-to-date,electric-internal-known-error,electric-snapshot,retry-after';
+  'electric-cursor,electric-handle,electric-has-data,electric-offset,electric-schema,electric-up-to-date,electric-internal-known-error,electric-snapshot,electric-where-index,retry-after';
 
 /** On every answer of `/v1/shape`, errors included (CO-1, CO-2, CO-5, CO-6). */
 export const SHAPE_CORS: HeaderList = [

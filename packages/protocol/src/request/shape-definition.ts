@@ -15,6 +15,8 @@ import type { DefinitionParams } from './shape-request.ts';
 export interface ResolvedDefinition {
   readonly definition: ShapeDefinition;
   readonly fingerprint: Fingerprint;
+  /** The where clause as it was understood; absent when there is none. */
+  readonly clause?: WhereClause;
 }
 
 /** First half of stage (g): which table is meant. */
@@ -45,7 +47,9 @@ export function resolveDefinition(
     replica: params.replica,
     log: params.log,
   });
-  return accept({ definition, fingerprint: buildFingerprint(definition, relation, where.value) });
+  const clause = where.value;
+  const fingerprint = buildFingerprint(definition, relation, clause);
+  return accept({ definition, fingerprint, ...(clause && { clause }) });
 }
 
 function selectedColumns(params: DefinitionParams, relation: RelationInfo): Checked<readonly string[]> {

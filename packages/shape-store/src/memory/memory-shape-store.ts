@@ -1,7 +1,8 @@
 import type { LogOffset, Lsn } from '@shapecast/log';
 import type { Clock } from '@shapecast/service-kit';
+import { canonicalText } from '@shapecast/shape';
 import { DEFAULT_LIMITS, type ShapeStoreLimits } from '../limits.ts';
-import { definitionText, handlePrefix } from '../identity.ts';
+import { handlePrefix } from '../identity.ts';
 import type {
   AppendBatch,
   CreateRequest,
@@ -70,11 +71,11 @@ class MemoryShapeStore implements ShapeStore {
 
   async getOrCreate(shard: ShardId, request: CreateRequest) {
     const target = this.#open(shard);
-    const text = definitionText(request.definition);
+    const text = canonicalText(request.definition);
     const others = target.digests.get(request.digest) ?? [];
     for (const handle of others) {
       const shape = target.shapes.get(handle);
-      if (shape && definitionText(shape.record().definition) === text) return { handle, created: false };
+      if (shape && canonicalText(shape.record().definition) === text) return { handle, created: false };
     }
     target.issued = Math.max(this.#clock.now() * 1_000, target.issued + 1);
     const handle = `${handlePrefix(request.digest)}-${target.issued}`;

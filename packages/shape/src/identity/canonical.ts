@@ -27,6 +27,7 @@ export function buildDefinition(parts: DefinitionParts): ShapeDefinition {
     columns: [...new Set(selected)].sort(),
     allColumns: columns === undefined,
     where: where?.sql ?? '',
+    ...(where !== undefined && where.types.length > 0 ? { types: where.types } : {}),
     replica,
     log,
   };
@@ -44,6 +45,7 @@ export function canonicalText(definition: ShapeDefinition): string {
     columns: definition.columns,
     allColumns: definition.allColumns,
     where: definition.where,
+    types: definition.types,
     replica: definition.replica,
     log: definition.log,
   });

@@ -46,7 +46,7 @@ export async function writeAnswer(
       const headers = [
         ...JSON_TYPE,
         ...shapeHeaders(exchange, request, answer.target, formatOffset(answer.answer.end), options),
-        ...schema(request, answer.target),
+        ...description(request, answer.target),
         ...etag(answer.etag),
         ...hasData(answer.hasData),
         ...upToDate(answer.answer.upToDate),
@@ -57,7 +57,7 @@ export async function writeAnswer(
       const headers = [
         ...JSON_TYPE,
         ...shapeHeaders(exchange, request, answer.target, formatOffset(answer.end), options),
-        ...schema(request, answer.target),
+        ...description(request, answer.target),
         ...etag(answer.etag),
         ...hasData(true),
       ];
@@ -142,8 +142,11 @@ function cache(exchange: Exchange, kind: CacheKind, options: CacheOptions): stri
   return exchange.method === 'POST' ? 'no-cache' : cacheControl(kind, options);
 }
 
-function schema(request: ShapeRequest, target: ShapeTarget): HeaderList {
-  return request.live ? [] : ['electric-schema', target.shape.schema];
+/** What the shape is; clients that follow it know that already. */
+function description(request: ShapeRequest, { shape }: ShapeTarget): HeaderList {
+  if (request.live) return [];
+  const { schema, whereIndex } = shape;
+  return ['electric-schema', schema, ...(whereIndex === undefined ? [] : ['electric-where-index', whereIndex])];
 }
 
 function etag(tag: string): HeaderList {

@@ -1,4 +1,5 @@
 import { isShapecastError } from '@shapecast/errors';
+import { TableIndex } from '@shapecast/matching';
 import {
   definitionKey,
   requestedTable,
@@ -11,6 +12,7 @@ import {
   type TableName,
 } from '@shapecast/protocol';
 import { definitionDigest, type RelationInfo } from '@shapecast/shape';
+import type { WhereClause } from '@shapecast/where';
 import type { RelationCatalog } from './relation-catalog.ts';
 
 const MAX_DEFINITIONS = 10_000;
@@ -18,10 +20,12 @@ const MAX_DEFINITIONS = 10_000;
 const VERIFIED_AGE_MS = 250;
 
 /** The shape a request means. Shared between requests; never changed. */
-export interface RequestedShape extends ResolvedDefinition {
+export interface RequestedShape extends Omit<ResolvedDefinition, 'clause'> {
   readonly digest: string;
   /** Value of `electric-schema`. */
   readonly schema: string;
+  /** Value of `electric-where-index` (spec W 9.11): how routers find the shape; absent without where clause. */
+  readonly whereIndex?: string;
 }
 
 /**
@@ -45,6 +49,8 @@ interface Remembered {
 export class Definitions {
   readonly #catalog: RelationCatalog;
   readonly #remembered = new Map<string, Remembered>();
+  /** Without shapes: they only explain how a clause would be indexed. */
+  readonly #indexes = new WeakMap<RelationInfo, TableIndex<never>>();
 
   constructor(catalog: RelationCatalog) {
     this.#catalog = catalog;
@@ -93,14 +99,26 @@ export class Definitions {
   #build(params: DefinitionParams, table: TableName, relation: RelationInfo | undefined): Checked<RequestedShape> {
     const resolved = resolveDefinition(params, table, relation);
     if (!resolved.ok || relation === undefined) return resolved as Checked<RequestedShape>;
-    const { definition } = resolved.value;
+    const { definition, fingerprint, clause } = resolved.value;
     return {
       ok: true,
       value: {
-        ...resolved.value,
+        definition,
+        fingerprint,
         digest: definitionDigest(definition),
         schema: schemaHeader(relation, definition.columns),
+        ...(clause && { whereIndex: this.#whereIndex(clause, relation) }),
       },
     };
+  }
+
+  #whereIndex(clause: WhereClause, relation: RelationInfo): string {
+    let index = this.#indexes.get(relation);
+    if (index === undefined) {
+      index = new TableIndex(relation.columns);
+      this.#indexes.set(relation, index);
+    }
+    const { kind } = index.explain(clause);
+    return kind === 'scan' ? 'none' : kind;
   }
 }

@@ -16,6 +16,10 @@ export class RoutedShape {
   record: ShapeRecord;
   /** Set while the shape's table is compiled for the relation at hand. */
   encoder: SharedEncoder | undefined;
+  /** What its table's index knows it by; undefined while it is in none. */
+  ticket: number | undefined;
+  /** Its clause has failed on a row. */
+  failed = false;
   /** The transaction that `held` belongs to. */
   transaction: OpenTransaction | undefined;
   /** Its newest entry of that transaction, which is the last one unless another follows (MS-5). */

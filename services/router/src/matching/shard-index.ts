@@ -1,11 +1,25 @@
+import type { ErrorCode } from '@shapecast/errors';
 import type { Relation } from '@shapecast/log';
 import { RowEncoder, projectionKey } from '@shapecast/protocol';
-import { TableIndex } from '@shapecast/matching';
+import { ScanBudgetError, TableIndex } from '@shapecast/matching';
 import { fingerprintMismatch } from '@shapecast/shape';
-import type { ShapeRecord } from '@shapecast/shape-store';
+import type { ShapeFailure, ShapeRecord } from '@shapecast/shape-store';
 import { parseStoredWhere } from '@shapecast/where';
 import { SharedEncoder } from './encoded-change.ts';
 import { RoutedShape } from './routed-shape.ts';
+
+export interface ShardIndexOptions {
+  /** Secret of the hash tables, an integer from 0 to 2^53 - 1: clients choose the clauses and must not choose collisions. */
+  readonly seed?: number;
+  /** Different clauses of one table that no index serves, all shards of the source together (spec W 9.12). */
+  readonly maxScannedClauses?: number;
+  /** Shards of the source. Each has an equal share of the limit, so that nothing ends because a shard moved. */
+  readonly shards?: number;
+  /** Told of the first row on which a shape's clause fails, once per shape. */
+  readonly onEvaluationError?: (shape: RoutedShape, error: unknown) => void;
+}
+
+export const DEFAULT_MAX_SCANNED_CLAUSES = 20_000;
 
 /** The shapes of one table, compiled for its rows as `relation` describes them. */
 export interface TableShapes {
@@ -14,6 +28,15 @@ export interface TableShapes {
   readonly shapes: ReadonlySet<RoutedShape>;
   /** Shapes whose fingerprint the relation does not satisfy: they rotate with the first change that concerns them (R 10.3.2). */
   readonly mismatched: ReadonlyMap<RoutedShape, string>;
+  /** Shapes that rotated because the engine could not evaluate their clause on a row. */
+  readonly undecided: number;
+}
+
+/** What the tables of a shard have in common. */
+interface TableContext {
+  readonly seed: number;
+  readonly maxScanned: number;
+  refuse(shape: RoutedShape): void;
 }
 
 class Table implements TableShapes {
@@ -21,12 +44,16 @@ class Table implements TableShapes {
   readonly matcher: TableIndex<RoutedShape>;
   readonly shapes = new Set<RoutedShape>();
   readonly mismatched = new Map<RoutedShape, string>();
+  undecided = 0;
+  readonly #context: TableContext;
   readonly #encoders = new Map<string, SharedEncoder>();
   readonly #columns: readonly string[];
 
-  constructor(relation: Relation) {
+  constructor(relation: Relation, context: TableContext) {
     this.relation = relation;
-    this.matcher = new TableIndex(relation.columns);
+    this.#context = context;
+    const { seed, maxScanned } = context;
+    this.matcher = new TableIndex(relation.columns, { seed, maxScanned, byTicket: true });
     this.#columns = relation.columns.map((column) => column.name);
   }
 
@@ -35,18 +62,21 @@ class Table implements TableShapes {
     const { definition, fingerprint } = shape.record;
     const mismatch = fingerprintMismatch(fingerprint, this.relation, definition.allColumns);
     if (mismatch !== undefined) return void this.mismatched.set(shape, mismatch);
+    shape.ticket = undefined;
     try {
       shape.encoder = this.#encoder(definition);
-      const { where } = definition;
-      this.matcher.add(shape, where === '' ? undefined : parseStoredWhere(where, this.relation.columns));
-    } catch {
-      this.mismatched.set(shape, 'the shape cannot be evaluated on its table');
+      const { where, types } = definition;
+      const clause = where === '' ? undefined : parseStoredWhere(where, this.relation.columns, types);
+      shape.ticket = this.matcher.add(shape, clause);
+    } catch (error) {
+      if (error instanceof ScanBudgetError) this.#context.refuse(shape);
+      else this.mismatched.set(shape, 'the shape cannot be evaluated on its table');
     }
   }
 
   remove(shape: RoutedShape): void {
     this.shapes.delete(shape);
-    if (!this.mismatched.delete(shape)) this.matcher.remove(shape);
+    if (!this.mismatched.delete(shape) && shape.ticket !== undefined) this.matcher.removeTicket(shape.ticket);
   }
 
   #encoder(definition: ShapeRecord['definition']): SharedEncoder {
@@ -69,6 +99,21 @@ export class ShardIndex {
   readonly #byOid = new Map<number, Set<RoutedShape>>();
   readonly #byName = new Map<string, Set<RoutedShape>>();
   readonly #tables = new Map<number, Table>();
+  readonly #refused = new Set<RoutedShape>();
+  readonly #context: TableContext;
+  readonly #onEvaluationError: ((shape: RoutedShape, error: unknown) => void) | undefined;
+  /** Why the shapes in `refused` end. */
+  readonly refusal: ShapeFailure;
+
+  constructor(options: ShardIndexOptions = {}) {
+    const { seed = 0, maxScannedClauses = DEFAULT_MAX_SCANNED_CLAUSES, shards = 1 } = options;
+    this.#onEvaluationError = options.onEvaluationError;
+    const maxScanned = Math.ceil(maxScannedClauses / shards);
+    this.#context = { seed, maxScanned, refuse: (shape) => this.#refused.add(shape) };
+    const condition = 'Add an equality, range, prefix or array condition to the where clause.';
+    const message = `This table has too many where clauses that no index serves (limit ${maxScannedClauses}). ${condition}`;
+    this.refusal = { code: 'SCAN_LIMIT_EXCEEDED' satisfies ErrorCode, message };
+  }
 
   get size(): number {
     return this.#shapes.size;
@@ -82,12 +127,33 @@ export class ShardIndex {
     return this.#shapes.values();
   }
 
+  /** The tables of which a change came by. */
+  tables(): IterableIterator<TableShapes> {
+    return this.#tables.values();
+  }
+
+  /**
+   * Shapes that are not indexed because of the limit on clauses without index. Changes pass them by, so they have to end
+   * before the next step is appended.
+   */
+  get refused(): ReadonlySet<RoutedShape> {
+    return this.#refused;
+  }
+
+  /** A shape's clause has no value on a row that Postgres has one for. */
+  undecided(shape: RoutedShape, error: unknown): void {
+    const table = this.#tables.get(shape.record.definition.oid);
+    if (table) table.undecided += 1;
+    this.#failed(shape, error);
+  }
+
   /** Replaces everything. */
   reset(records: readonly ShapeRecord[]): void {
     this.#shapes.clear();
     this.#byOid.clear();
     this.#byName.clear();
     this.#tables.clear();
+    this.#refused.clear();
     this.apply(records);
   }
 
@@ -118,8 +184,10 @@ export class ShardIndex {
     // A table that was dropped and made again has the name but not the oid: its old shapes mismatch (R 10.3.2).
     for (const shape of this.#byName.get(nameKey(relation.schema, relation.name)) ?? []) shapes.add(shape);
     if (shapes.size === 0) return undefined;
-    const table = new Table(relation);
-    for (const shape of shapes) table.add(shape);
+    const table = new Table(relation, this.#context);
+    // Where the limit does not suffice for all, the oldest stay.
+    const mayRefuse = shapes.size > this.#context.maxScanned;
+    for (const shape of mayRefuse ? [...shapes].sort(byAge) : shapes) table.add(shape);
     this.#tables.set(relation.oid, table);
     return table;
   }
@@ -135,6 +203,7 @@ export class ShardIndex {
   #remove(shape: RoutedShape): void {
     const { definition } = shape.record;
     this.#shapes.delete(shape.handle);
+    this.#refused.delete(shape);
     removeFrom(this.#byOid, definition.oid, shape);
     removeFrom(this.#byName, nameKey(definition.schema, definition.table), shape);
     for (const [oid, table] of this.#tables) {
@@ -143,6 +212,17 @@ export class ShardIndex {
       if (table.shapes.size === 0) this.#tables.delete(oid);
     }
   }
+
+  #failed(shape: RoutedShape, error: unknown): void {
+    if (shape.failed) return;
+    shape.failed = true;
+    this.#onEvaluationError?.(shape, error);
+  }
+}
+
+function byAge(a: RoutedShape, b: RoutedShape): number {
+  const difference = a.record.regLsn - b.record.regLsn;
+  return difference < 0n ? -1 : difference > 0n ? 1 : 0;
 }
 
 function sameRelation(a: Relation, b: Relation): boolean {

@@ -83,15 +83,17 @@ export class Step {
   /** Of the change at hand; a field, so that the callbacks are made once per step. */
   #change: RowChange | undefined;
   readonly #onMatch: (shape: RoutedShape, old: boolean, now: boolean) => void;
-  readonly #onUndecided: (shape: RoutedShape) => void;
+  readonly #onUndecided: (shape: RoutedShape, error: unknown) => void;
 
   constructor(index: ShardIndex, start: StepStart) {
     this.#index = index;
     this.#position = start.cursor.position;
     this.#seq = start.cursor.seq;
     this.#onMatch = (shape, old, now) => this.#matched(shape, old, now);
-    this.#onUndecided = (shape) => {
-      if (shape.accepts(this.#open as OpenTransaction)) this.#rotations.set(shape.handle, POISON);
+    this.#onUndecided = (shape, error) => {
+      if (!shape.accepts(this.#open as OpenTransaction)) return;
+      this.#rotations.set(shape.handle, POISON);
+      this.#index.undecided(shape, error);
     };
     if (start.held) this.#resume(start.held);
   }

@@ -128,6 +128,25 @@ describe('column types', () => {
     expect(table.columns.find((column) => column.name === 'tags')?.typeOid).toBe(1009);
   });
 
+  test('are described with the labels of enums in order, the type under domains, and the collation of the database', async () => {
+    await world.sql(`create type step as enum ('one', 'three')`);
+    await world.sql(`alter type step add value 'two' before 'three'`);
+    await world.sql('create domain inner_dom as int8');
+    await world.sql('create domain outer_dom as inner_dom');
+    await world.sql('create domain many as int4[]');
+    await world.sql('create table facts (a step, b step[], c outer_dom, d many, e int4)');
+    const table = (await world.database.introspect('public', 'facts', never)) as RelationInfo;
+    expect(table.columns.map(({ enumLabels, baseTypeOid }) => [enumLabels, baseTypeOid])).toEqual([
+      [['one', 'two', 'three'], undefined],
+      [['one', 'two', 'three'], undefined],
+      [undefined, 20],
+      [undefined, 1007],
+      [undefined, undefined],
+    ]);
+    const [row] = await world.sql('select datcollate, datctype from pg_database where datname = current_database()');
+    expect(table.databaseCollation).toMatchObject({ collate: row?.['datcollate'], ctype: row?.['datctype'] });
+  });
+
   test.each([
     ['a view', 'create view v as select 1 as a'],
     ['a materialised view', 'create materialized view v as select 1 as a'],

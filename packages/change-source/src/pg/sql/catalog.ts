@@ -11,10 +11,15 @@ export async function readRelation(db: Queryable, schema: string, table: string)
        coalesce(e.typname, t.typname), coalesce(en.nspname, tn.nspname), coalesce(e.typtype, t.typtype),
        case when e.oid is null then 0 else greatest(a.attndims, 1) end,
        a.atttypmod, a.attnotnull, a.attgenerated, k.place - 1,
-       case when l.collprovider = 'd' then coalesce(d.setting ->> 'datlocprovider', 'c') else l.collprovider::text end,
-       case when l.collprovider = 'd' then d.setting ->> 'datcollate' else coalesce(l.collcollate, l.setting ->> 'colllocale') end,
-       case when l.collprovider = 'd' then d.setting ->> 'datctype' else coalesce(l.collctype, l.setting ->> 'colllocale') end,
-       l.collisdeterministic
+       case when l.collprovider = 'd' then d.provider else l.collprovider::text end,
+       case when l.collprovider = 'd' then d.collate else coalesce(l.collcollate, l.setting ->> 'colllocale') end,
+       case when l.collprovider = 'd' then d.ctype else coalesce(l.collctype, l.setting ->> 'colllocale') end,
+       l.collisdeterministic,
+       (select json_agg(x.enumlabel order by x.enumsortorder) from pg_enum x where x.enumtypid = coalesce(e.oid, t.oid)),
+       (with recursive b(oid) as (
+          select t.oid union all select u.typbasetype from b join pg_type u on u.oid = b.oid where u.typtype = 'd'
+        ) select b.oid from b join pg_type u on u.oid = b.oid where t.typtype = 'd' and u.typtype <> 'd'),
+       d.provider, d.collate, d.ctype, true
      from pg_class c
      join pg_namespace n on n.oid = c.relnamespace
      join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -23,8 +28,14 @@ export async function readRelation(db: Queryable, schema: string, table: string)
      left join pg_type e on e.oid = t.typelem and e.typarray = t.oid
      left join pg_namespace en on en.oid = e.typnamespace
      left join (select o.*, to_jsonb(o) as setting from pg_collation o) l on l.oid = a.attcollation
-     -- Through JSON: which columns describe the default collation differs between versions.
-     cross join (select to_jsonb(o) as setting from pg_database o where o.datname = current_database()) d
+     -- Through JSON: which columns describe the default collation differs between versions. The builtin provider has its
+     -- locale apart; what libc would use stands beside it.
+     cross join (
+       select coalesce(s ->> 'datlocprovider', 'c') as provider,
+         case when s ->> 'datlocprovider' = 'b' then s ->> 'datlocale' else s ->> 'datcollate' end as collate,
+         case when s ->> 'datlocprovider' = 'b' then s ->> 'datlocale' else s ->> 'datctype' end as ctype
+       from (select to_jsonb(o) as s from pg_database o where o.datname = current_database()) o
+     ) d
      left join pg_index i on i.indrelid = c.oid and i.indisprimary
      left join lateral unnest(i.indkey) with ordinality as k(attnum, place)
        on k.attnum = a.attnum and k.place <= i.indnkeyatts
@@ -34,12 +45,22 @@ export async function readRelation(db: Queryable, schema: string, table: string)
   );
   const [first] = rows;
   if (!first) return undefined;
-  return { oid: Number(first[0]), schema, name: table, kind: first[1] as 'r' | 'p', columns: rows.map(toColumn) };
+  const databaseCollation = toCollation(first.slice(19));
+  return {
+    oid: Number(first[0]),
+    schema,
+    name: table,
+    kind: first[1] as 'r' | 'p',
+    columns: rows.map(toColumn),
+    ...(databaseCollation === undefined ? {} : { databaseCollation }),
+  };
 }
 
 function toColumn(row: (string | null)[]): ColumnInfo {
   const [, , name, attnum, typeOid, typeName, typeSchema, typeKind, dims, typeMod, notNull, generated, pkIndex] = row;
   const collation = toCollation(row.slice(13));
+  const enumLabels = row[17];
+  const baseTypeOid = row[18];
   return {
     name: name as string,
     attnum: Number(attnum),
@@ -52,6 +73,8 @@ function toColumn(row: (string | null)[]): ColumnInfo {
     notNull: notNull === 't',
     generated: generated === 's' ? 'stored' : generated === 'v' ? 'virtual' : 'none',
     ...(collation === undefined ? {} : { collation }),
+    ...(typeof enumLabels === 'string' ? { enumLabels: JSON.parse(enumLabels) as string[] } : {}),
+    ...(typeof baseTypeOid === 'string' ? { baseTypeOid: Number(baseTypeOid) } : {}),
     ...(pkIndex === null || pkIndex === undefined ? {} : { pkIndex: Number(pkIndex) }),
   };
 }

@@ -1,5 +1,6 @@
+import { canonicalText } from '@shapecast/shape';
 import type { CreateRequest } from '../../shape-store.ts';
-import { definitionText, handlePrefix } from '../../identity.ts';
+import { handlePrefix } from '../../identity.ts';
 import { encodeFingerprint } from '../codec.ts';
 import { randomToken, type StoreContext } from '../context.ts';
 import type { ShardKeys } from '../keys.ts';
@@ -15,7 +16,7 @@ export async function getOrCreate({ redis, limits }: StoreContext, keys: ShardKe
     [keys.meta, keys.digests, keys.definitions, keys.heads, keys.versions],
     [
       request.digest,
-      definitionText(request.definition),
+      canonicalText(request.definition),
       encodeFingerprint(request.fingerprint),
       request.chunkBytes,
       handlePrefix(request.digest),
