@@ -12,11 +12,15 @@ import type { Template } from './template.ts';
  */
 export type Decide = (slot: number, holds: number, error: unknown) => void;
 
+/** Told of a shape, by its ticket, whose clause raises an error on a row as Postgres would. */
+export type OnError = (ticket: number, error: unknown) => void;
+
 /** Decides candidates and scanned templates by evaluating what the index has not answered. */
 export class Evaluation {
   readonly #slots: SlotTable;
   readonly #images: ChangeImages;
   readonly #scope: Scope;
+  readonly #onError: OnError;
   /** Evaluations of candidates, and of scanned instances. */
   candidates = 0;
   scanned = 0;
@@ -27,7 +31,8 @@ export class Evaluation {
   /** Of the instance at hand. */
   #undecided: unknown;
 
-  constructor(slots: SlotTable, images: ChangeImages, scope: Scope) {
+  constructor(slots: SlotTable, images: ChangeImages, scope: Scope, onError: OnError) {
+    this.#onError = onError;
     this.#slots = slots;
     this.#images = images;
     this.#scope = scope;
@@ -92,7 +97,7 @@ export class Evaluation {
       return limit;
     } catch (error) {
       const slot = this.#slots.slotAt(template, row);
-      if (error instanceof ClauseEvaluationError && error.reason === 'postgres') this.#countError(slot);
+      if (error instanceof ClauseEvaluationError && error.reason === 'postgres') this.#countError(slot, error);
       else undecided = error;
     }
     if (undecided !== undefined) decide(this.#slots.slotAt(template, row), 0, undecided);
@@ -113,13 +118,16 @@ export class Evaluation {
     try {
       return test(image.values, row) === true;
     } catch (error) {
-      if (error instanceof ClauseEvaluationError && error.reason === 'postgres') this.#countError(slot);
+      if (error instanceof ClauseEvaluationError && error.reason === 'postgres') this.#countError(slot, error);
       else this.#undecided ??= error;
       return false;
     }
   }
 
-  #countError(slot: number): void {
-    for (let shape = this.#slots.firstShape(slot); shape >= 0; shape = this.#slots.nextShape(shape)) this.errors++;
+  #countError(slot: number, error: unknown): void {
+    for (let shape = this.#slots.firstShape(slot); shape >= 0; shape = this.#slots.nextShape(shape)) {
+      this.errors++;
+      this.#onError(shape, error);
+    }
   }
 }

@@ -1,22 +1,45 @@
 import type { IndexKind } from './atom.ts';
 
 /** Where the work of a table's index goes (spec W 9.11). */
-export interface IndexReport {
+export interface IndexReport extends MatchRatios {
   readonly shapes: number;
   readonly byKind: Readonly<Partial<Record<IndexKind, number>>>;
   /** Shapes that every row evaluates, and how many different clauses those are. */
   readonly scanned: { readonly shapes: number; readonly instances: number };
   readonly templates: number;
-  /** Row images matched so far. */
+  readonly counts: MatchCounts;
+  /** Those that cost most evaluations. */
+  readonly topTemplates: readonly TemplateReport[];
+}
+
+/** What matching took so far. */
+export interface MatchCounts {
+  /** Row images. */
   readonly rows: number;
+  /** Instances that the index found, by image. */
+  readonly candidates: number;
+  /** Instances evaluated, those that are scanned included. */
+  readonly evaluations: number;
+  readonly scanEvaluations: number;
+  /** Instances that held the row. */
+  readonly matches: number;
+}
+
+export interface MatchRatios {
   /** Instances looked at per row image, scanned ones not counted. */
   readonly candidatesPerRow: number;
   /** Evaluations per instance that held the row; the smaller, the better the index chose. */
   readonly evaluationsPerMatch: number;
   /** Part of the evaluations that was scanning. */
   readonly scanShare: number;
-  /** Those that cost most evaluations. */
-  readonly topTemplates: readonly TemplateReport[];
+}
+
+export function ratiosOf({ rows, candidates, evaluations, scanEvaluations, matches }: MatchCounts): MatchRatios {
+  return {
+    candidatesPerRow: rows === 0 ? 0 : candidates / rows,
+    evaluationsPerMatch: evaluations / Math.max(1, matches),
+    scanShare: evaluations === 0 ? 0 : scanEvaluations / evaluations,
+  };
 }
 
 export interface TemplateReport {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { RowChange, Tuple } from '@shapecast/log';
-import { ClauseEvaluationError, compileClause, parseWhere, type WhereClause } from '@shapecast/where';
+import { ClauseEvaluationError, compileCondition, parseWhere, type WhereClause } from '@shapecast/where';
 import { anyIndexChange, clausesAround, INDEX_COLUMNS, INDEX_RELATION, PREDICATES } from './clause.arbitrary.ts';
 import { TableIndex } from './table-index.ts';
 
@@ -19,7 +19,7 @@ function compile(text: string): { clause: WhereClause; evaluate: Evaluate } | un
   if (!compiled.has(text)) {
     const parsed = parseWhere(text, {}, INDEX_COLUMNS);
     const result = parsed.ok
-      ? { clause: parsed.clause, evaluate: compileClause(parsed.clause, INDEX_COLUMNS) }
+      ? { clause: parsed.clause, evaluate: compileCondition(parsed.clause, INDEX_COLUMNS) }
       : undefined;
     compiled.set(text, result);
   }

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { Relation, RowChange, Tuple } from '@shapecast/log';
 import {
   ClauseEvaluationError,
-  compileClause,
+  compileCondition,
   parseWhere,
   type ClauseColumn,
   type WhereClause,
@@ -70,7 +70,7 @@ function scan(shapes: ReadonlyMap<string, WhereClause | undefined>, change: RowC
     const holds = (image: Tuple): boolean => {
       if (shape === undefined) return true;
       try {
-        return compileClause(shape, COLUMNS)(image) === true;
+        return compileCondition(shape, COLUMNS)(image) === true;
       } catch (error) {
         if (!(error instanceof ClauseEvaluationError)) throw error;
         undecided ||= error.reason === 'undecided';
@@ -358,7 +358,7 @@ describe('TableIndex', () => {
       byKind: { all: 1, equality: 3, scan: 1 },
       scanned: { shapes: 1, instances: 1 },
       templates: 3,
-      rows: 1,
+      counts: { rows: 1 },
       candidatesPerRow: 2,
       scanShare: 0.5,
     });

@@ -8,7 +8,7 @@ import { Evaluation, type Decide } from './evaluation.ts';
 import { Filing } from './filing.ts';
 import { lift, type Lifted } from './lift.ts';
 import { normalise } from './normalise.ts';
-import type { Explanation, IndexReport } from './report.ts';
+import { ratiosOf, type Explanation, type IndexReport } from './report.ts';
 import { ShapeKeys } from './shape-keys.ts';
 import type { Scope } from './shared-parts.ts';
 import { SlotTable } from './slot-table.ts';
@@ -21,13 +21,18 @@ export type EmitMatch<K> = (key: K, old: boolean, next: boolean) => void;
 /** Called once per shape whose clause cannot be decided for a change; the shape has to rotate. */
 export type ReportUndecided<K> = (key: K, error: unknown) => void;
 
-export interface TableIndexOptions {
+export interface TableIndexOptions<K = unknown> {
   /** Secret of the hash tables, an integer from 0 to 2^53 - 1, best drawn at random. */
   readonly seed?: number;
   /** What is known about the table's values; without it the defaults of the specification hold. */
   readonly stats?: ColumnStatistics;
   /** Different clauses that may be evaluated for every row (spec W 9.12). */
   readonly maxScanned?: number;
+  /**
+   * Told of a shape and the error that Postgres too would raise for its clause on an old or new row; that row counts as not
+   * in the shape. Called for every such row, so it must be cheap.
+   */
+  readonly onEvaluationError?: (key: K, error: unknown) => void;
   /** Shapes are removed by the ticket that `add` gave, not by key: saves a table from keys to shapes. */
   readonly byTicket?: boolean;
 }
@@ -84,8 +89,8 @@ export class TableIndex<K> {
   #candidatesSeen = 0;
   #matches = 0;
 
-  constructor(columns: readonly ClauseColumn[], options: TableIndexOptions = {}) {
-    const { seed = 0, stats, maxScanned = DEFAULT_MAX_SCANNED, byTicket = false } = options;
+  constructor(columns: readonly ClauseColumn[], options: TableIndexOptions<K> = {}) {
+    const { seed = 0, stats, maxScanned = DEFAULT_MAX_SCANNED, byTicket = false, onEvaluationError } = options;
     this.#ordinals = new Ordinals(columns);
     this.#maxScanned = maxScanned;
     this.#fractions = new Fractions(stats);
@@ -96,7 +101,9 @@ export class TableIndex<K> {
     this.#filing = new Filing(this.#slots, { ordinalOf, seed });
     this.#images = new ChangeImages(columns.length);
     this.#candidates = new Candidates(this.#filing, this.#slots, this.#images);
-    this.#evaluation = new Evaluation(this.#slots, this.#images, scope);
+    this.#evaluation = new Evaluation(this.#slots, this.#images, scope, (ticket, error) => {
+      onEvaluationError?.(this.#keys.keyOf(ticket), error);
+    });
   }
 
   get size(): number {
@@ -190,16 +197,20 @@ export class TableIndex<K> {
     if (this.#unconditional.length > 0) byKind.all = this.#unconditional.length;
     for (const { kind, shapes } of templates) byKind[kind] = (byKind[kind] ?? 0) + shapes;
     const { candidates, scanned } = this.#evaluation;
-    const evaluations = candidates + scanned;
+    const counts = {
+      rows: this.#rows,
+      candidates: this.#candidatesSeen,
+      evaluations: candidates + scanned,
+      scanEvaluations: scanned,
+      matches: this.#matches,
+    };
     return {
       shapes: this.size,
       byKind,
       scanned: { shapes: this.#scannedShapes, instances: this.#scannedInstances },
       templates: templates.length,
-      rows: this.#rows,
-      candidatesPerRow: this.#rows === 0 ? 0 : this.#candidatesSeen / this.#rows,
-      evaluationsPerMatch: evaluations / Math.max(1, this.#matches),
-      scanShare: evaluations === 0 ? 0 : scanned / evaluations,
+      counts,
+      ...ratiosOf(counts),
       topTemplates: templates
         .sort((a, b) => b.evaluations - a.evaluations || b.shapes - a.shapes)
         .slice(0, 10)
@@ -223,8 +234,8 @@ export class TableIndex<K> {
 
   /** What is left of a clause to index; undefined when it is TRUE on every row. */
   #prepare(clause: WhereClause): Lifted | undefined {
-    if (clause.tree.kind === 'const' && clause.tree.value === true) return undefined;
-    return lift(normalise(clause.tree));
+    if (clause.condition.kind === 'const' && clause.condition.value === true) return undefined;
+    return lift(normalise(clause.condition));
   }
 
   /** A new template is checked against the columns; its text has their types, so clauses that have it are right as well. */

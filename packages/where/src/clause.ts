@@ -12,6 +12,8 @@ export interface WhereClause {
   readonly types: readonly TypeFact[];
   /** Columns it refers to, sorted by name. */
   readonly columns: readonly string[];
-  /** For the engine only: the clause with its constants folded. */
+  /** For the engine only: the clause with its constants folded. Its value is that of the clause in a SELECT list. */
   readonly tree: Node;
+  /** For the engine only: as `tree`, but TRUE on the rows for which Postgres takes it as a WHERE; other values say no more. */
+  readonly condition: Node;
 }

@@ -1,4 +1,11 @@
-export { MAX_WHERE_BYTES, compileClause, parseStoredWhere, parseWhere, type ParsedWhere } from './parse-where.ts';
+export {
+  MAX_WHERE_BYTES,
+  compileClause,
+  compileCondition,
+  parseStoredWhere,
+  parseWhere,
+  type ParsedWhere,
+} from './parse-where.ts';
 export type { WhereClause } from './clause.ts';
 export { ClauseEvaluationError, InputError } from './errors.ts';
 export type { ClauseTable } from './bind/context.ts';
@@ -22,7 +29,6 @@ export {
   type Test,
 } from './evaluate/compile.ts';
 export { typeOfNode } from './bind/operand.ts';
-export { asQualification, foldConstants } from './evaluate/fold.ts';
 export { Ordinals } from './evaluate/ordinals.ts';
 export { prepareList, preparePattern, type PreparedList } from './evaluate/prepared.ts';
 export { RowValues } from './evaluate/row-values.ts';

@@ -5,7 +5,7 @@ import type { WhereClause } from './clause.ts';
 import { factsOf, withFacts, type ClauseColumn, type TypeFact } from './column.ts';
 import { compileTest } from './evaluate/compile.ts';
 import { ClauseRefusal } from './errors.ts';
-import { foldConstants } from './evaluate/fold.ts';
+import { asQualification, foldConstants } from './evaluate/fold.ts';
 import { Ordinals } from './evaluate/ordinals.ts';
 import { CLIENT_LIMITS, parseClause, STORED_LIMITS } from './syntax/parser.ts';
 import { RowValues } from './evaluate/row-values.ts';
@@ -72,14 +72,30 @@ export function parseStoredWhere(
 }
 
 /**
- * Compiles a clause for rows with these columns. The function gives TRUE, FALSE or NULL as Postgres would, and throws
- * ClauseEvaluationError where Postgres raises an error or the row cannot be read. Throws a plain Error when a column the
- * clause refers to is missing or has another type.
+ * Compiles a clause for rows with these columns. The function gives TRUE, FALSE or NULL as Postgres would in a SELECT list,
+ * and throws ClauseEvaluationError where Postgres raises an error or the row cannot be read. Throws a plain Error when a
+ * column the clause refers to is missing or has another type.
  */
 export function compileClause(clause: WhereClause, columns: readonly ClauseColumn[]): (row: Tuple) => boolean | null {
+  return compileTree(clause, clause.tree, columns);
+}
+
+/** As compileClause, but TRUE for the rows that Postgres takes when the clause is a WHERE; other values say no more. */
+export function compileCondition(
+  clause: WhereClause,
+  columns: readonly ClauseColumn[],
+): (row: Tuple) => boolean | null {
+  return compileTree(clause, clause.condition, columns);
+}
+
+function compileTree(
+  clause: WhereClause,
+  tree: Node,
+  columns: readonly ClauseColumn[],
+): (row: Tuple) => boolean | null {
   const ordinals = new Ordinals(columns);
   ordinals.check(clause);
-  const test = compileTest(clause.tree, ordinals.ordinalOf);
+  const test = compileTest(tree, ordinals.ordinalOf);
   const values = new RowValues();
   return (row) => {
     values.load(row);
@@ -91,11 +107,13 @@ function bind(text: string, options: BindOptions): WhereClause {
   const tree = bindClause(parseClause(text, options.stored ? STORED_LIMITS : CLIENT_LIMITS), options);
   // Before anything walks the tree: parts of it are shared, and a walk sees each of them wherever it stands.
   if (sizeOf(tree) > MAX_TREE_NODES) throw new ClauseRefusal('the clause is too large when written out');
+  const folded = foldConstants(tree);
   return {
     sql: toSql(tree),
     types: typeFacts(tree, options.columns),
     columns: columnsOf(tree),
-    tree: foldConstants(tree),
+    tree: folded,
+    condition: asQualification(folded),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { IndexKind, IndexReport, TemplateReport } from '@shapecast/matching';
+import { ratiosOf, type IndexKind, type IndexReport, type MatchCounts, type TemplateReport } from '@shapecast/matching';
 import type { ShardIndex, TableShapes } from './shard-index.ts';
 
 /** How the shapes of this process are found, table by table (spec W 9.11). Plain data of bounded size. */
@@ -16,13 +16,13 @@ interface TableMatching {
   readonly byKind: Readonly<Partial<Record<IndexKind, number>>>;
   /** Shapes that every change evaluates, and how many different clauses those are. */
   readonly scanned: { readonly shapes: number; readonly clauses: number };
-  /** Part of the evaluations that was scanning; the largest of the shards. */
+  /** Part of the evaluations that was scanning. */
   readonly scanShare: number;
   /** Clauses that differ in more than their constants; the largest of the shards. */
   readonly templates: number;
-  /** Clauses looked at per row image, scanned ones not counted; all shards. */
+  /** Clauses looked at per row image, scanned ones not counted. */
   readonly candidatesPerRow: number;
-  /** Evaluations per clause that held the row; the largest of the shards. */
+  /** Evaluations per clause that held the row. */
   readonly evaluationsPerMatch: number;
   /** Rows that count as not in a shape because its clause raises an error on them. */
   readonly evaluationErrors: number;
@@ -64,13 +64,23 @@ function reportTable(parts: readonly TableShapes[]): TableMatching {
       shapes: sum(reports, ({ scanned }) => scanned.shapes),
       clauses: sum(reports, ({ scanned }) => scanned.instances),
     },
-    scanShare: Math.max(...reports.map(({ scanShare }) => scanShare)),
     templates: Math.max(...reports.map(({ templates }) => templates)),
-    candidatesPerRow: sum(reports, ({ candidatesPerRow }) => candidatesPerRow),
-    evaluationsPerMatch: Math.max(...reports.map(({ evaluationsPerMatch }) => evaluationsPerMatch)),
+    ...ratiosOf(sumCounts(reports)),
     evaluationErrors: sum(parts, ({ matcher }) => matcher.evaluationErrors),
     undecided: sum(parts, ({ undecided }) => undecided),
     topTemplates: topTemplates(reports),
+  };
+}
+
+/** Every shard looks at every row, so rows are counted once. */
+function sumCounts(reports: readonly IndexReport[]): MatchCounts {
+  const total = (of: (counts: MatchCounts) => number): number => sum(reports, ({ counts }) => of(counts));
+  return {
+    rows: Math.max(...reports.map(({ counts }) => counts.rows)),
+    candidates: total(({ candidates }) => candidates),
+    evaluations: total(({ evaluations }) => evaluations),
+    scanEvaluations: total(({ scanEvaluations }) => scanEvaluations),
+    matches: total(({ matches }) => matches),
   };
 }
 

@@ -124,11 +124,16 @@ describe('reportMatching', () => {
     expect(JSON.stringify(tables)).not.toContain('secret');
   });
 
-  test('counts the rows on which a clause raises an error', () => {
-    const index = new ShardIndex();
-    index.reset([shape(`(1 / length("note")) = length("owner")`)]);
+  test('counts the rows on which a clause raises an error, and tells of the first', () => {
+    const told: string[] = [];
+    const index = new ShardIndex({
+      onEvaluationError: ({ handle }, error) => told.push(`${handle}: ${(error as Error).message}`),
+    });
+    const failing = shape(`(1 / length("note")) = length("owner")`);
+    index.reset([failing]);
     insert(index, ['1', 'a', ''], ['2', 'a', 'b'], ['3', 'b', '']);
     expect(reportMatching([index]).tables[0]?.evaluationErrors).toBe(2);
+    expect(told).toEqual([`${failing.handle}: division by zero`]);
   });
 
   test('lists a bounded number of tables, those with most scanned clauses first', () => {

@@ -37,6 +37,7 @@ interface TableContext {
   readonly seed: number;
   readonly maxScanned: number;
   refuse(shape: RoutedShape): void;
+  failed(shape: RoutedShape, error: unknown): void;
 }
 
 class Table implements TableShapes {
@@ -53,7 +54,8 @@ class Table implements TableShapes {
     this.relation = relation;
     this.#context = context;
     const { seed, maxScanned } = context;
-    this.matcher = new TableIndex(relation.columns, { seed, maxScanned, byTicket: true });
+    const onEvaluationError = (shape: RoutedShape, error: unknown): void => context.failed(shape, error);
+    this.matcher = new TableIndex(relation.columns, { seed, maxScanned, byTicket: true, onEvaluationError });
     this.#columns = relation.columns.map((column) => column.name);
   }
 
@@ -109,7 +111,12 @@ export class ShardIndex {
     const { seed = 0, maxScannedClauses = DEFAULT_MAX_SCANNED_CLAUSES, shards = 1 } = options;
     this.#onEvaluationError = options.onEvaluationError;
     const maxScanned = Math.ceil(maxScannedClauses / shards);
-    this.#context = { seed, maxScanned, refuse: (shape) => this.#refused.add(shape) };
+    this.#context = {
+      seed,
+      maxScanned,
+      refuse: (shape) => this.#refused.add(shape),
+      failed: (shape, error) => this.#failed(shape, error),
+    };
     const condition = 'Add an equality, range, prefix or array condition to the where clause.';
     const message = `This table has too many where clauses that no index serves (limit ${maxScannedClauses}). ${condition}`;
     this.refusal = { code: 'SCAN_LIMIT_EXCEEDED' satisfies ErrorCode, message };

@@ -21,7 +21,7 @@ import {
 import { silentLogger, systemClock, type Logger } from '@shapecast/service-kit';
 import { buildDefinition, buildFingerprint, definitionDigest, shardOf, type RelationInfo } from '@shapecast/shape';
 import { openMemoryShapeStore, type ShapeStore, type ShardId } from '@shapecast/shape-store';
-import { compileClause, parseStoredWhere, parseWhere } from '@shapecast/where';
+import { compileCondition, parseStoredWhere, parseWhere } from '@shapecast/where';
 import { createRouter, type Router, type RouterOptions } from '../router.ts';
 
 const INCARNATION = 1;
@@ -48,7 +48,7 @@ export class Harness {
   readonly database = new MemorySourceDatabase(this.memory, {
     matches: (where, row, table) => {
       const clause = parseStoredWhere(where, table.columns);
-      return compileClause(clause, table.columns)(table.columns.map(({ name }) => row[name] ?? null)) === true;
+      return compileCondition(clause, table.columns)(table.columns.map(({ name }) => row[name] ?? null)) === true;
     },
   });
   readonly shards: number;
