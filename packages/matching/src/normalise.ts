@@ -99,9 +99,17 @@ function connective(kind: 'and' | 'or', operands: readonly Node[], negated: bool
 /** Sorted, each operand once. */
 function sorted(args: readonly Node[]): readonly Node[] {
   if (args.length === 1) return args;
-  const keyed = args.map((node) => ({ node, text: textOf(node) }));
+  const keyed = args.map((node) => ({ node, text: orderText(node) }));
   keyed.sort((a, b) => (a.text < b.text ? -1 : a.text > b.text ? 1 : 0));
   return keyed.filter((one, i) => one.text !== keyed[i - 1]?.text).map((one) => one.node);
+}
+
+/** Text that is equal for equal operands only; short for the most common kind. */
+function orderText(node: Node): string {
+  if (node.kind !== 'compare' || node.left.kind !== 'column' || node.right.kind !== 'const') return textOf(node);
+  const { left, op, right } = node;
+  const value = right.value === null ? 'NULL' : `'${right.text}`;
+  return `${left.name}\0${left.typeOid} ${op} ${node.by.sql} ${right.type.sql} ${value}`;
 }
 
 /** `x = 1 OR x IN (2, 3)` is one list, and so is `x <> 1 AND x NOT IN (2, 3)`. */

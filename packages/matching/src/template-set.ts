@@ -19,6 +19,10 @@ export class TemplateSet {
   readonly #hash: KeyedHash;
   readonly #interned = new Map<string, string>();
   #nextId = 1;
+  /** What was hashed last. */
+  #hashed: readonly Constant[] | undefined;
+  #hashedBy: Template | undefined;
+  #hashValue = 0;
 
   constructor(slots: SlotTable, context: Omit<TemplateContext, 'intern'> & { readonly seed: number }) {
     this.#slots = slots;
@@ -84,9 +88,14 @@ export class TemplateSet {
     return text;
   };
 
+  /** Adding asks twice for the same constants: whether they are there, and where they go. */
   #hashOf(template: Template, constants: readonly Constant[]): number {
+    if (this.#hashed === constants && this.#hashedBy === template) return this.#hashValue;
     this.#hash.start();
     template.absorb(this.#hash, constants);
-    return this.#hash.finish(0, template.id);
+    this.#hashed = constants;
+    this.#hashedBy = template;
+    this.#hashValue = this.#hash.finish(0, template.id);
+    return this.#hashValue;
   }
 }

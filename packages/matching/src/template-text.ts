@@ -110,8 +110,17 @@ function not(node: { readonly negated: boolean }): string {
   return node.negated ? 'NOT ' : '';
 }
 
+/** Names of columns, as they are printed; forgotten when there are too many. */
+const printed = new Map<string, string>();
+
 function quoted(name: string): string {
-  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+  let text = printed.get(name);
+  if (text === undefined) {
+    if (printed.size >= 10_000) printed.clear();
+    text = /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+    printed.set(name, text);
+  }
+  return text;
 }
 
 function quotedText(text: string): string {
