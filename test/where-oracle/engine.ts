@@ -17,7 +17,7 @@ export interface EngineClause {
   readonly evaluate: (row: readonly (string | null)[]) => EngineOutcome;
   /** What is wrong with its canonical SQL as an input of `parseStoredWhere`; undefined when nothing is. */
   readonly storedProblem: string | undefined;
-  /** The clause read back from its canonical SQL. */
+  /** The clause read back from its canonical SQL, as generated code. */
   readonly evaluateStored: ((row: readonly (string | null)[]) => EngineOutcome) | undefined;
 }
 
@@ -36,7 +36,7 @@ export function askEngine(text: string, params: readonly string[], relation: Rel
       const stream = columns.map(({ name, typeOid, typeMod }) => ({ name, typeOid, typeMod }));
       const stored = parseStoredWhere(clause.sql, stream, clause.types);
       const storedProblem = stored.sql === clause.sql ? undefined : `prints ${stored.sql}`;
-      return { sql: clause.sql, evaluate, storedProblem, evaluateStored: outcomes(stored, columns) };
+      return { sql: clause.sql, evaluate, storedProblem, evaluateStored: outcomes(stored, columns, true) };
     } catch (error) {
       return { sql: clause.sql, evaluate, storedProblem: String(error), evaluateStored: undefined };
     }
@@ -48,8 +48,9 @@ export function askEngine(text: string, params: readonly string[], relation: Rel
 function outcomes(
   clause: WhereClause,
   columns: readonly ClauseColumn[],
+  code = false,
 ): (row: readonly (string | null)[]) => EngineOutcome {
-  const test = compileClause(clause, columns);
+  const test = compileClause(clause, columns, { code });
   return (row) => {
     try {
       const value = test(row);

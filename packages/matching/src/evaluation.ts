@@ -28,6 +28,8 @@ export class Evaluation {
   errors = 0;
   /** Rows of the template being scanned that hold the image. */
   readonly #found = new IntStack();
+  /** Where the scan is. */
+  readonly #at = { slot: 0 };
   /** Of the instance at hand. */
   #undecided: unknown;
 
@@ -82,26 +84,31 @@ export class Evaluation {
     for (let i = 0; i < found.length; i++) decide(this.#slots.slotAt(template, found.get(i)), images, undefined);
   }
 
-  /** Collects the rows that hold, from `row` on; stops at the first that cannot be evaluated, or at `limit`. */
+  /** Collects the rows that hold, from `from` on; stops at the first that cannot be evaluated, or at `limit`. */
   #scanRows(template: Template, image: RowImage, from: number, limit: number, decide: Decide): number {
-    const test = template.full;
     const { values } = image;
     const found = this.#found;
+    const at = this.#at;
+    at.slot = from;
     const dense = this.#slots.instances(template) === limit;
-    let row = from;
+    const scan = dense ? template.scan : undefined;
     let undecided: unknown;
     try {
-      for (; row < limit; row++) {
-        if ((dense || this.#slots.isInUse(template, row)) && test(values, row) === true) found.push(row);
+      if (scan !== undefined) scan(values, at, limit, found);
+      else {
+        const test = template.full;
+        for (; at.slot < limit; at.slot++) {
+          if ((dense || this.#slots.isInUse(template, at.slot)) && test(values, at.slot) === true) found.push(at.slot);
+        }
       }
       return limit;
     } catch (error) {
-      const slot = this.#slots.slotAt(template, row);
+      const slot = this.#slots.slotAt(template, at.slot);
       if (error instanceof ClauseEvaluationError && error.reason === 'postgres') this.#countError(slot, error);
       else undecided = error;
     }
-    if (undecided !== undefined) decide(this.#slots.slotAt(template, row), 0, undecided);
-    return row;
+    if (undecided !== undefined) decide(this.#slots.slotAt(template, at.slot), 0, undecided);
+    return at.slot;
   }
 
   /** `once`: both images have the same cells where it matters. */

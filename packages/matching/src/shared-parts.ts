@@ -15,7 +15,7 @@ export interface Scope {
   image: RowImage | undefined;
 }
 
-interface SharedParts {
+export interface SharedParts {
   readonly tree: Node;
   /** Stand for further slots of the tree. */
   readonly columns: readonly SlotColumn[];

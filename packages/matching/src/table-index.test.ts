@@ -127,7 +127,7 @@ describe('TableIndex', () => {
     let compared = 0;
     fc.assert(
       fc.property(fc.array(anyStep(), { minLength: 10, maxLength: 60 }), (steps) => {
-        const index = new TableIndex<string>(RELATION.columns);
+        const index = new TableIndex<string>(RELATION.columns, { generateAfter: 20 });
         const shapes = new Map<string, WhereClause | undefined>();
         for (const step of steps) {
           if (step.kind === 'remove') {

@@ -33,6 +33,8 @@ export interface TableIndexOptions<K = unknown> {
    * in the shape. Called for every such row, so it must be cheap.
    */
   readonly onEvaluationError?: (key: K, error: unknown) => void;
+  /** Evaluations after which a predicate becomes code of its own; making code takes longer than it saves before. */
+  readonly generateAfter?: number;
   /** Shapes are removed by the ticket that `add` gave, not by key: saves a table from keys to shapes. */
   readonly byTicket?: boolean;
 }
@@ -90,14 +92,27 @@ export class TableIndex<K> {
   #matches = 0;
 
   constructor(columns: readonly ClauseColumn[], options: TableIndexOptions<K> = {}) {
-    const { seed = 0, stats, maxScanned = DEFAULT_MAX_SCANNED, byTicket = false, onEvaluationError } = options;
+    const {
+      seed = 0,
+      stats,
+      maxScanned = DEFAULT_MAX_SCANNED,
+      byTicket = false,
+      onEvaluationError,
+      generateAfter = 2000,
+    } = options;
     this.#ordinals = new Ordinals(columns);
     this.#maxScanned = maxScanned;
     this.#fractions = new Fractions(stats);
     this.#keys = new ShapeKeys({ seed, byTicket });
     const { ordinalOf } = this.#ordinals;
     const scope: Scope = { image: undefined };
-    this.#templates = new TemplateSet(this.#slots, { ordinalOf, fractions: this.#fractions, scope, seed });
+    this.#templates = new TemplateSet(this.#slots, {
+      ordinalOf,
+      fractions: this.#fractions,
+      scope,
+      seed,
+      generateAfter,
+    });
     this.#filing = new Filing(this.#slots, { ordinalOf, seed });
     this.#images = new ChangeImages(columns.length);
     this.#candidates = new Candidates(this.#filing, this.#slots, this.#images);

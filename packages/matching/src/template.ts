@@ -1,10 +1,19 @@
-import { columnsOf, compileTest, type Node, type Test } from '@shapecast/where';
+import {
+  columnsOf,
+  compileTest,
+  generateScan,
+  generateTest,
+  type Node,
+  type Scan,
+  type SlotSource,
+  type Test,
+} from '@shapecast/where';
 import type { ChangeImages } from './change-images.ts';
 import { coverOf, kindOf } from './cover.ts';
 import type { Cover } from './cover-set.ts';
 import type { IndexKind } from './atom.ts';
 import type { Constant, Lifted } from './lift.ts';
-import { shareParts, type Scope } from './shared-parts.ts';
+import { shareParts, type Scope, type SharedParts } from './shared-parts.ts';
 import { createSlotColumn, type SlotColumn } from './slot-column.ts';
 import type { Fractions } from './statistics.ts';
 import type { KeyedHash } from './structures/keyed-hash.ts';
@@ -20,6 +29,8 @@ export interface TemplateContext {
   readonly ordinalOf: (column: string) => number;
   readonly fractions: Fractions;
   readonly intern: (text: string) => string;
+  /** Evaluations after which a predicate becomes code of its own. */
+  readonly generateAfter: number;
   /** Has to say the row before the test of a scanned template is called. */
   readonly scope: Scope;
 }
@@ -48,9 +59,14 @@ export class Template {
   readonly #ordinalOf: (column: string) => number;
   readonly #fractions: Fractions;
   readonly #scope: Scope;
+  readonly #generateAfter: number;
   readonly #constants: readonly Constant[];
   #full: Test | undefined;
   #rest: Test | undefined;
+  #scan: Scan | undefined;
+  #sharedParts: SharedParts | undefined;
+  /** The tests are code, as far as that is possible. */
+  #isGenerated = false;
 
   constructor(id: number, { tree, constants, key }: Lifted, context: TemplateContext) {
     this.id = id;
@@ -61,6 +77,7 @@ export class Template {
     this.#ordinalOf = context.ordinalOf;
     this.#fractions = context.fractions;
     this.#scope = context.scope;
+    this.#generateAfter = context.generateAfter;
     this.#constants = constants;
     this.#covers = [coverOf(tree, { constants, fractions: context.fractions })];
     this.kind = kindOf(this.#covers[0]);
@@ -83,19 +100,49 @@ export class Template {
 
   /** The whole predicate. */
   get full(): Test {
-    return (this.#full ??= this.kind === 'scan' ? this.#scanTest() : compileTest(this.tree, this.#ordinalOf, this));
+    this.#generate();
+    return (this.#full ??= compileTest(this.#tested(), this.#ordinalOf, this.#source()));
   }
 
-  /** Many instances look at the same row, one after the other. */
-  #scanTest(): Test {
-    if (this.columns.length === 0) return compileTest(this.tree, this.#ordinalOf);
-    const shared = shareParts(this.tree, this.columns.length, { ordinalOf: this.#ordinalOf, scope: this.#scope });
-    return compileTest(shared.tree, this.#ordinalOf, { columns: [...this.columns, ...shared.columns] });
+  /** The whole predicate for all instances; undefined while, or because, it is no code of its own. */
+  get scan(): Scan | undefined {
+    this.#generate();
+    return this.#scan;
   }
 
   /** What an exact hit of the cover leaves to check. */
   get rest(): Test {
-    return (this.#rest ??= compileTest(this.coverAt(0)?.rest ?? this.tree, this.#ordinalOf, this));
+    this.#generate();
+    return (this.#rest ??= compileTest(this.#restTree, this.#ordinalOf, this));
+  }
+
+  get #restTree(): Node {
+    return this.coverAt(0)?.rest ?? this.tree;
+  }
+
+  /** Code takes longer to make than closures, so only what is evaluated often gets it. */
+  #generate(): void {
+    if (this.#isGenerated || this.evaluations < this.#generateAfter) return;
+    this.#isGenerated = true;
+    this.#full = generateTest(this.#tested(), this.#ordinalOf, this.#source()) ?? this.#full;
+    if (this.kind === 'scan') this.#scan = generateScan(this.#tested(), this.#ordinalOf, this.#source());
+    else this.#rest = generateTest(this.#restTree, this.#ordinalOf, this) ?? this.#rest;
+  }
+
+  /** The predicate with what is the same for all instances apart, where many of them look at one row after another. */
+  #tested(): Node {
+    return this.#shared()?.tree ?? this.tree;
+  }
+
+  #source(): SlotSource {
+    const shared = this.#shared();
+    return shared === undefined ? this : { columns: [...this.columns, ...shared.columns] };
+  }
+
+  #shared(): SharedParts | undefined {
+    if (this.kind !== 'scan' || this.columns.length === 0) return undefined;
+    const context = { ordinalOf: this.#ordinalOf, scope: this.#scope };
+    return (this.#sharedParts ??= shareParts(this.tree, this.columns.length, context));
   }
 
   /** Whether the change at hand touches a column the predicate looks at. */

@@ -28,6 +28,7 @@ export {
   type SlotSource,
   type Test,
 } from './evaluate/compile.ts';
+export { generateScan, generateTest, type Scan } from './evaluate/generate.ts';
 export { typeOfNode } from './bind/operand.ts';
 export { Ordinals } from './evaluate/ordinals.ts';
 export { prepareList, preparePattern, type PreparedList } from './evaluate/prepared.ts';

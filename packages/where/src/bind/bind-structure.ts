@@ -39,14 +39,13 @@ export function bindArray(context: BindContext, syntax: Of<'array'>, target?: Ty
   return { node: { kind: 'array', type, items: nodes, nested }, at, collations: joinCollations(items) };
 }
 
+/** An element that the cast around the array converts. */
 function explicit(context: BindContext, item: Bound, to: Type): Node {
   const from = operandType(item);
-  if (from === 'unknown' || from === to || castPath(from, to)?.context === 'implicit')
+  if (from === 'unknown' || from === to || castPath(from, to)?.context === 'implicit') {
     return coerce(item, to, context.fix);
-  if (castPath(from, to) === undefined) {
-    throw new ClauseRefusal(`unknown cast from type ${from.name} to type ${to.name}`, item.at);
   }
-  return { kind: 'cast', to, modifiers: [], implicit: false, arg: item.node as Node, at: item.at };
+  return context.cast(item, to, item.at).node as Node;
 }
 
 function isArray(type: OperandType): boolean {
