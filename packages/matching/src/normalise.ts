@@ -1,7 +1,7 @@
 import {
-  connect,
   mapChildren,
   mayFail,
+  typeOfNode,
   type ArrayValue,
   type CompareNode,
   type CompareOp,
@@ -168,7 +168,7 @@ function constantList(node: QuantifiedNode): Node | undefined {
   const arg = withLeft(test.left, left);
   // An empty array is decided without looking at the operand, unless that raises an error.
   if (elements.length === 0) {
-    return mayFail(left) ? undefined : connect(all ? 'and' : 'or', []);
+    return mayFail(left) ? undefined : { kind: 'const', type: typeOfNode(node), value: all, text: all ? 't' : 'f' };
   }
   const items = elements.map((value): ConstNode => {
     return { kind: 'const', type: element, value, text: value === null ? '' : element.format(value) };

@@ -366,6 +366,12 @@ describe('TableIndex', () => {
     expect(index.report().topTemplates.map((one) => one.text)).toContain('(i4 = $1::int4)');
   });
 
+  test('tells clauses apart that are TRUE and FALSE on every row', () => {
+    shapes({ A: "i4 <> ALL ('{}')", B: "i4 = ANY ('{}')", C: "i4 = ANY ('{}') OR i4 = 1" });
+    expect(matches(index, insert(row({ i4: '1' })))).toEqual(['A FT', 'C FT']);
+    expect(matches(index, insert(row({})))).toEqual(['A FT']);
+  });
+
   test('looks shapes up that have an equality anywhere it can decide', () => {
     shapes({
       A: "s LIKE 'a%' AND i4 = 1",

@@ -249,8 +249,8 @@ export class TableIndex<K> {
 
   /** What is left of a clause to index; undefined when it is TRUE on every row. */
   #prepare(clause: WhereClause): Lifted | undefined {
-    if (clause.condition.kind === 'const' && clause.condition.value === true) return undefined;
-    return lift(normalise(clause.condition));
+    const tree = normalise(clause.condition);
+    return tree.kind === 'const' && tree.value === true ? undefined : lift(tree);
   }
 
   /** A new template is checked against the columns; its text has their types, so clauses that have it are right as well. */

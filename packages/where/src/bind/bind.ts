@@ -1,4 +1,4 @@
-import { castPath, modifierOf } from '../functions/cast-paths.ts';
+import { castPath, isUnderstood, modifierOf } from '../functions/cast-paths.ts';
 import { columnCollations, columnType, userTypes, type ClauseColumn } from '../column.ts';
 import { ClauseRefusal } from '../errors.ts';
 import { printPath } from '../syntax/names.ts';
@@ -252,7 +252,8 @@ class Binder implements BindContext {
     const from = typeOfNode(node);
     if (from === to) return node;
     const path = castPath(from, to);
-    if (path === undefined) {
+    // Text of a type that is not understood need not be what the stream has.
+    if (path === undefined || !isUnderstood(from)) {
       throw new ClauseRefusal(`unknown cast from type ${from.name} to type ${to.name}`, bound.at);
     }
     if (node.kind === 'const' && path.immutable) {

@@ -113,7 +113,7 @@ function findPath(from: Type, to: Type): CastPath | undefined {
 }
 
 /** Opaque types have no text the engine could vouch for; `json` has its own. */
-function isUnderstood(type: Type): boolean {
+export function isUnderstood(type: Type): boolean {
   return type.compare !== undefined || type.name === 'json' || type.element?.name === 'json';
 }
 
