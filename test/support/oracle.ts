@@ -1,91 +1,16 @@
 import { Client } from 'pg';
+import type { Chance } from './chance.ts';
+import { anyCell, CELL_NAMES, oracleTableSql } from './oracle-columns.ts';
 
-/** A seeded generator (mulberry32): the same seed gives the same run. */
-export class Chance {
-  #state: number;
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let t = this.#state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  }
-  /** 0 .. n-1 */
-  int(n: number): number {
-    return Math.floor(this.next() * n);
-  }
-  pick<T>(items: readonly T[]): T {
-    return items[this.int(items.length)] as T;
-  }
-  chance(p: number): boolean {
-    return this.next() < p;
-  }
-}
+export { Chance } from './chance.ts';
+export { ORACLE_COLUMNS } from './oracle-columns.ts';
 
-/** A table with every column type that clauses of this suite compare. */
-export const ORACLE_COLUMNS = ['id', 'grp', 'name', 'flag', 'ref', 'at', 'big'] as const;
+/** Keys are 0 .. KEYS-1, so that inserts, updates and deletes meet. */
+const KEYS = 400;
 
+/** A table with a column of every type that clauses know, and the types it uses. */
 export async function createOracleTable(client: Client, table: string): Promise<void> {
-  await client.query(
-    `create table ${table} (id int primary key, grp int, name text, flag bool, ref uuid, at timestamptz, big int8)`,
-  );
-}
-
-const NAMES = ['alpha', 'beta', 'gamma', 'Delta', 'al%pha', 'a_b', '', "o'hara", 'été', 'x/y'] as const;
-const UUIDS = [1, 2, 3, 4].map((n) => `00000000-0000-4000-8000-00000000000${n}`);
-const TIMES = [
-  '2026-01-01 00:00:00+00',
-  '2026-06-15 12:30:00.5+02',
-  '1999-12-31 23:59:59+00',
-  '2026-01-01 00:00:01+00',
-];
-const BIGS = ['0', '-1', '9007199254740993', '9223372036854775807', '42'];
-
-function orNull<T>(chance: Chance, value: T): T | null {
-  return chance.chance(0.15) ? null : value;
-}
-
-function randomCells(chance: Chance): unknown[] {
-  return [
-    orNull(chance, chance.int(6)),
-    orNull(chance, chance.pick(NAMES)),
-    orNull(chance, chance.chance(0.5)),
-    orNull(chance, chance.pick(UUIDS)),
-    orNull(chance, chance.pick(TIMES)),
-    orNull(chance, chance.pick(BIGS)),
-  ];
-}
-
-/** A random clause over the oracle table, two levels deep at most. */
-export function randomClause(chance: Chance, depth = 2): string {
-  if (depth > 0 && chance.chance(0.45)) {
-    const left = randomClause(chance, depth - 1);
-    const right = randomClause(chance, depth - 1);
-    return chance.pick([`(${left}) AND (${right})`, `(${left}) OR (${right})`, `NOT (${left})`]);
-  }
-  const quote = (text: string) => `'${text.replaceAll("'", "''")}'`;
-  return chance.pick([
-    `grp = ${chance.int(6)}`,
-    `grp IN (${chance.int(6)}, ${chance.int(6)})`,
-    `grp ${chance.pick(['<', '>', '<=', '>=', '<>'])} ${chance.int(6)}`,
-    `id < ${chance.int(400)}`,
-    `name = ${quote(chance.pick(NAMES))}`,
-    `name LIKE ${quote(chance.pick(['al%', '%a', '_eta', '%']))}`,
-    `name IS NULL`,
-    `name > ${quote(chance.pick(NAMES))}`,
-    `name ILIKE ${quote(chance.pick(['AL%', '%É%', 'delta']))}`,
-    `flag`,
-    `flag IS NOT NULL`,
-    `ref = ${quote(chance.pick(UUIDS))}`,
-    `ref IN (${quote(chance.pick(UUIDS))}, ${quote(chance.pick(UUIDS))})`,
-    `at > ${quote(chance.pick(TIMES))}`,
-    `at = ${quote(chance.pick(TIMES))}`,
-    `big >= ${chance.pick(BIGS)}`,
-    `big NOT IN (${chance.pick(BIGS)}, ${chance.pick(BIGS)})`,
-  ]);
+  await client.query(oracleTableSql(table));
 }
 
 export interface WriterStats {
@@ -94,8 +19,8 @@ export interface WriterStats {
 }
 
 /**
- * Commits random transactions until the signal aborts: inserts, updates, deletes, moves between groups, key changes,
- * rollbacks, savepoints, and now and then a pause inside an open transaction.
+ * Commits random transactions until the signal aborts: inserts, updates of few or many columns (also to and from NULL), updates
+ * that leave a value out of line, key changes, deletes, rollbacks, savepoints, and now and then a pause while it is open.
  */
 export async function writeRandomly(
   databaseUrl: string,
@@ -137,26 +62,28 @@ export async function writeRandomly(
 }
 
 async function randomStatement(client: Client, table: string, chance: Chance): Promise<void> {
-  const id = chance.int(400);
-  const cells = randomCells(chance);
+  const id = chance.int(KEYS);
   const kind = chance.next();
   if (kind < 0.35) {
-    await client.query(
-      `insert into ${table} (id, grp, name, flag, ref, at, big) values ($1, $2, $3, $4, $5, $6, $7) on conflict (id) do nothing`,
-      [id, ...cells],
-    );
-  } else if (kind < 0.6) {
-    await client.query(`update ${table} set grp = $2, name = $3, flag = $4 where id = $1`, [id, ...cells.slice(0, 3)]);
+    const cells = CELL_NAMES.map((name) => anyCell(name, chance));
+    const places = cells.map((_, i) => `$${i + 2}`).join(', ');
+    const text = `insert into ${table} (id, ${quoted(CELL_NAMES)}) values ($1, ${places}) on conflict (id) do nothing`;
+    await client.query(text, [id, ...cells]);
   } else if (kind < 0.75) {
-    await client.query(`update ${table} set ref = $2, at = $3, big = $4 where id between $1 and $1 + 5`, [
-      id,
-      ...cells.slice(3),
-    ]);
+    const names = chance.shuffle(CELL_NAMES).slice(0, 1 + chance.int(chance.chance(0.3) ? CELL_NAMES.length : 4));
+    const assignments = names.map((name, i) => `"${name}" = $${i + 3}`).join(', ');
+    const cells = names.map((name) => anyCell(name, chance));
+    const text = `update ${table} set ${assignments} where id between $1 and $2`;
+    await client.query(text, [id, id + chance.pick([0, 0, 1, 5]), ...cells]);
   } else if (kind < 0.8) {
-    await client.query(`update ${table} set id = $2 where id = $1`, [id, chance.int(400)]);
+    await client.query(`update ${table} set id = $2 where id = $1`, [id, chance.int(KEYS)]);
   } else if (kind < 0.85) {
     await client.query(`update ${table} set grp = grp where id between $1 and $1 + 20`, [id]);
   } else {
     await client.query(`delete from ${table} where id = $1`, [id]);
   }
+}
+
+function quoted(names: readonly string[]): string {
+  return names.map((name) => `"${name}"`).join(', ');
 }

@@ -20,16 +20,30 @@ function cell(value: unknown): string | null {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** What the shape must hold: the query's rows in text form, in the session settings of the protocol (UTC, ISO). */
+/** How the protocol prints values (spec W 2.1). */
+const DISPLAY = [
+  `bytea_output = 'hex'`,
+  `DateStyle = 'ISO, DMY'`,
+  `TimeZone = 'UTC'`,
+  `extra_float_digits = 1`,
+  `IntervalStyle = 'iso_8601'`,
+].map((setting) => `set ${setting}`);
+
+/** What the shape must hold: the query's rows in text form, in the session settings of the protocol. */
 export async function selectText(
   client: Client,
   table: string,
   columns: readonly string[],
   where: string,
 ): Promise<string[]> {
-  const list = columns.map((column) => `"${column}"::text as "${column}"`).join(', ');
+  await client.query(DISPLAY.join('; '));
+  // Not a cast: text without the blanks at the end is another value of char(n).
+  const list = columns.map((column) => {
+    const name = `"${column.replaceAll('"', '""')}"`;
+    return `case when ${name} is distinct from null then concat(${name}, '') end as ${name}`;
+  });
   const result = await client.query<Record<string, string | null>>(
-    `select ${list} from ${table}${where ? ` where ${where}` : ''}`,
+    `select ${list.join(', ')} from ${table}${where ? ` where ${where}` : ''}`,
   );
   return canonicalRows(result.rows);
 }

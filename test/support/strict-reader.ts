@@ -5,6 +5,7 @@ type Row = Readonly<Record<string, string | null>>;
 interface Message {
   readonly key?: string;
   readonly value?: Row;
+  readonly old_value?: Row;
   readonly headers: {
     readonly operation?: 'insert' | 'update' | 'delete';
     readonly control?: string;
@@ -142,6 +143,7 @@ export class StrictReader {
       case 'update':
         if (!known)
           this.violations.push(`update of a row that is not there: ${key} (${headers.lsn}_${headers.op_position})`);
+        else this.#updated(key, known, message);
         this.rows.set(key, { ...known, ...message.value });
         return;
       case 'delete':
@@ -151,6 +153,20 @@ export class StrictReader {
         return;
       case undefined:
         this.violations.push(`a message that is neither change nor control: ${JSON.stringify(message)}`);
+    }
+  }
+
+  /** An update names what changed and nothing else; with replica=full all columns, and what changed as it was (W 6.2). */
+  #updated(key: string, known: Row, { value = {}, old_value: old }: Message): void {
+    const changed = Object.keys(value).filter((name) => value[name] !== known[name]);
+    if (changed.length === 0) this.violations.push(`update that changes nothing: ${key}`);
+    if (this.#params['replica'] !== 'full') return;
+    const missing = Object.keys(known).filter((name) => !(name in value));
+    if (missing.length > 0) this.violations.push(`update without columns ${missing.join()}: ${key}`);
+    const before = Object.fromEntries(changed.map((name) => [name, known[name]]));
+    const same = changed.every((name) => old?.[name] === before[name]);
+    if (!same || Object.keys(old ?? {}).length !== changed.length) {
+      this.violations.push(`update of ${changed.join()} whose old values are others: ${key} ${JSON.stringify(old)}`);
     }
   }
 
