@@ -1,4 +1,4 @@
-import type { ClauseColumn, ColumnCollation } from '../column.ts';
+import type { ColumnCollation } from '../column.ts';
 import type { Syntax } from '../syntax/syntax.ts';
 import type { Node } from '../tree.ts';
 import type { Type } from '../types/type.ts';
@@ -34,4 +34,3 @@ export function again(context: BindContext, bound: Bound, syntax: Syntax): Bound
   return bound.node.kind === 'unknown' ? context.operand(syntax) : bound;
 }
 
-export type CollatedColumns = readonly ClauseColumn[];

@@ -53,11 +53,7 @@ export function compareIntervals(a: Value, b: Value): number {
 
 /** Key under which equal intervals meet, from wire text. Throws InputError for text that is not an interval. */
 export function intervalKey(text: string): string {
-  return intervalKeyOf(decodeInterval(text));
-}
-
-export function intervalKeyOf(value: Interval): string {
-  return String(total(value));
+  return String(total(decodeInterval(text)));
 }
 
 /** Microseconds with months of 30 days; up to 76 bits, so a bigint where a number is not exact. */

@@ -4,7 +4,7 @@ import type { Value } from './value.ts';
 export type TypeCategory = 'A' | 'B' | 'D' | 'E' | 'I' | 'N' | 'R' | 'S' | 'T' | 'U';
 
 /** A literal that went through an input function. */
-export interface Literal {
+interface Literal {
   readonly value: Value;
   /** Text that the same input function reads back as this value. For types with canonical output it is the wire text. */
   readonly text: string;
