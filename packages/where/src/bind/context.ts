@@ -33,4 +33,3 @@ export interface BindContext {
 export function again(context: BindContext, bound: Bound, syntax: Syntax): Bound {
   return bound.node.kind === 'unknown' ? context.operand(syntax) : bound;
 }
-
