@@ -24,15 +24,17 @@ export class RoutedShape {
   transaction: OpenTransaction | undefined;
   /** Its newest entry of that transaction, which is the last one unless another follows (MS-5). */
   held: EncodedMessage | undefined;
+  /** The record's; here because of a million shapes each change looks at another one, and every step to it is a cache miss. */
+  handle: string;
+  /** Transactions that commit later are the shape's, whoever they are; infinite when that cannot be said. */
+  #since: number;
   #asked: OpenTransaction | undefined;
   #answer = false;
 
   constructor(record: ShapeRecord) {
     this.record = record;
-  }
-
-  get handle(): string {
-    return this.record.handle;
+    this.handle = record.handle;
+    this.#since = sinceOf(record);
   }
 
   /**
@@ -40,6 +42,7 @@ export class RoutedShape {
    * 10.6.2), nor when the snapshot shows it (R 10.6.4). While the snapshot is unknown the store filters.
    */
   accepts(transaction: OpenTransaction): boolean {
+    if (Number(transaction.lsn) > this.#since) return true;
     if (transaction === this.#asked) return this.#answer;
     this.#asked = transaction;
     this.#answer = this.#decide(transaction);
@@ -48,6 +51,8 @@ export class RoutedShape {
 
   update(record: ShapeRecord): void {
     this.record = record;
+    this.handle = record.handle;
+    this.#since = sinceOf(record);
     this.#asked = undefined;
   }
 
@@ -56,4 +61,11 @@ export class RoutedShape {
     if (lsn <= regLsn) return false;
     return snapshot === undefined || lsn > snapshot.insertLsn || !isVisible(snapshot, xid);
   }
+}
+
+/** A double is exact up to 8 PiB of WAL, and rounded alike beyond: one step more is certainly later. */
+function sinceOf({ regLsn, snapshot }: ShapeRecord): number {
+  if (snapshot === undefined) return Infinity;
+  const since = regLsn > snapshot.insertLsn ? regLsn : snapshot.insertLsn;
+  return Number(since);
 }

@@ -1,6 +1,7 @@
 /**
- * Microseconds per change for matching, serialising and building the append, with 1,000 shapes `owner = '<n>'` on one table
- * in one shard. Prints one JSON line per case. Run: `npm exec node services/router/src/matching/step.bench.ts`.
+ * Microseconds per change for matching, serialising and building the append, with N shapes (1,000) `owner = '<n>'` on one
+ * table in one shard; changes follow no order of the shapes. Prints one JSON line per case.
+ * Run: `npm exec node services/router/src/matching/step.bench.ts [N]`, with `--max-old-space-size=8000` for a million.
  */
 import { encodeRecord, POSITION_ZERO, RecordDecoder, type Change, type Lsn } from '@shapecast/log';
 import type { ShardCursor } from '@shapecast/shape-store';
@@ -9,7 +10,7 @@ import type { StreamRecord } from '../stream/stream-record.ts';
 import { ShardIndex } from './shard-index.ts';
 import { Step } from './step.ts';
 
-const SHAPES = 1_000;
+const SHAPES = Number(process.argv[2] ?? 1_000);
 const CHANGES = 40_000;
 const START: ShardCursor = { seq: 0, position: POSITION_ZERO, openTxSeq: 0 };
 
@@ -18,7 +19,7 @@ function transactions(kind: 'insert' | 'update' | 'miss', perTransaction: number
   for (let n = 0; n < CHANGES; n += perTransaction) {
     const changes = Array.from({ length: perTransaction }, (_, i): Change => {
       const id = String(n + i);
-      const owner = kind === 'miss' ? 'nobody' : String((n + i) % SHAPES);
+      const owner = kind === 'miss' ? 'nobody' : String(((n + i) * 7_919) % SHAPES);
       const row = [id, owner, `a note of ordinary length, number ${id}`];
       const base = { op: 2 * i, relation: ITEMS };
       if (kind !== 'update') return { kind: 'insert', ...base, new: row };

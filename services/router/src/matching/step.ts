@@ -288,7 +288,7 @@ export class Step {
   }
 
   #emit(shape: RoutedShape, open: OpenTransaction, message: EncodedMessage, last: boolean): void {
-    const { handle } = shape.record;
+    const { handle } = shape;
     this.#entries.push({ handle, position: message.position, xid: open.xid, bytes: message.bytes(last) });
     this.#touched.add(handle);
   }
