@@ -7,7 +7,7 @@ import { runOracle } from './oracle-run.ts';
 const SEED = Number(process.env['SHAPECAST_ORACLE_SEED'] ?? 1);
 const PAIRS = Number(process.env['SHAPECAST_ORACLE_PAIRS'] ?? 20_000);
 
-test(`the engine and Postgres agree on ${PAIRS} pairs of a random clause and a random row, seed ${SEED}`, async () => {
+test('the engine and Postgres agree on random clauses and rows', async () => {
   const database = await createDatabase(sharedPostgresUrl());
   try {
     const report = await runOracle({ url: database.url, seed: SEED, count: PAIRS, rows: 40, maxDefects: 5 });
