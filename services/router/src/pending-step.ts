@@ -1,3 +1,4 @@
+import type { Relation } from '@shapecast/log';
 import type { ShardIndex } from './matching/shard-index.ts';
 import { Step, type StepStart } from './matching/step.ts';
 import type { TakeLimits } from './stream/record-window.ts';
@@ -30,6 +31,8 @@ export class PendingStep {
   #since = 0;
   /** Records that were taken from the stream and then left out of the step. */
   #ahead: StreamRecord[] = [];
+  /** Has to be compiled before the next record is matched. */
+  #waitsFor: Relation | undefined;
   /** Appends in a row that a new version of the set of shapes made void. */
   #conflicts = 0;
 
@@ -41,6 +44,11 @@ export class PendingStep {
   /** Undefined while there is nothing to append. */
   get step(): Step | undefined {
     return this.#step;
+  }
+
+  /** A relation whose shapes have to be compiled before `collect` goes on. */
+  get waitsFor(): Relation | undefined {
+    return this.#waitsFor;
   }
 
   /**
@@ -59,7 +67,12 @@ export class PendingStep {
       const limits = { maxRecords: READ_RECORDS, maxChanges: maxStepChanges - this.#changes, maxBytes };
       const records = this.#ahead.length > 0 ? this.#ahead.splice(0, 1) : read(limits);
       if (records.length === 0) return undefined;
-      for (const record of records) {
+      for (const [i, record] of records.entries()) {
+        this.#waitsFor = this.#index.uncompiled(record.record);
+        if (this.#waitsFor !== undefined) {
+          this.#ahead = [...records.slice(i), ...this.#ahead];
+          return undefined;
+        }
         if (this.#step === undefined) this.#since = nowMs;
         this.#step ??= new Step(this.#index, start);
         if (!this.#step.add(record)) return record;

@@ -421,6 +421,26 @@ export function describeRouter(name: string, openStore: () => ShapeStore): void 
       }
     });
 
+    test('a router that takes over many shapes of a table goes on where the other one stopped', async () => {
+      const harness = await start({ shards: 1 });
+      const first = await harness.startRouter('one');
+      const shapes: PlacedShape[] = [];
+      for (let i = 0; i < 600; i += 1) shapes.push(await harness.createShape({ where: `owner = 'o${i}'` }));
+      const some = [0, 255, 256, 599];
+      for (const i of some) await settled(harness, shapes[i] as PlacedShape);
+      await first.stop();
+      harness.commit((tx) => {
+        for (const i of some) tx.insert(harness.items, { id: String(i), owner: `o${i}`, note: null });
+      });
+      await harness.startRouter('two');
+      for (const i of some) {
+        const shape = shapes[i] as PlacedShape;
+        await settled(harness, shape);
+        expect(await rowsOf(harness, shape)).toEqual(expected(harness, `o${i}`));
+        expect(expected(harness, `o${i}`)).toHaveLength(1);
+      }
+    });
+
     test('readers are told of new entries and of the end of a shape', async () => {
       const harness = await start({ shards: 1 });
       await harness.startRouter('one');

@@ -1,4 +1,4 @@
-import { comparePositions } from '@shapecast/log';
+import { comparePositions, type Relation } from '@shapecast/log';
 import { decodeShardHint, type Hints, type TxStream } from '@shapecast/messaging';
 import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
 import type { ShapeStore, ShardCursor, ShardId, ShardMeta, ShardState } from '@shapecast/shape-store';
@@ -191,6 +191,10 @@ export class ShardWorker {
       await this.#place.bridge(unexpected, signal);
       return 'on';
     }
+    if (pending.waitsFor) {
+      await this.#compile(pending.waitsFor, signal);
+      return 'on';
+    }
     // The first change of a table shows which of its shapes are too many.
     if (shard.index.refused.size > 0) return 'on';
     const { step } = pending;
@@ -204,6 +208,18 @@ export class ShardWorker {
     const untilPoll = this.#polledAt + this.#options.metaPollMs - clock.now();
     await this.#wake.wait(clock, Math.max(1, Math.min(waitMs, untilPoll)), signal);
     return 'on';
+  }
+
+  /** Many shapes take seconds to parse and to file, in which leases have to be renewed and other shards to go on. */
+  async #compile(relation: Relation, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    const startedAt = clock.now();
+    await this.#shard.index.compile(relation, async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      signal.throwIfAborted();
+    });
+    const table = `${relation.schema}.${relation.name}`;
+    this.#log.info({ table, shapes: this.#shard.index.size, ms: clock.now() - startedAt }, 'table indexed');
   }
 
   /** Has shapes that are not live yet made so. */

@@ -3,6 +3,7 @@ import type { ShapeRecord } from '@shapecast/shape-store';
 import { ClauseEvaluationError } from '@shapecast/where';
 import { describe, expect, test } from 'vitest';
 import { ITEMS, itemShape, pack } from '../testing/model.ts';
+import type { StreamRecord } from '../stream/stream-record.ts';
 import { reportMatching } from './matching-report.ts';
 import { ShardIndex } from './shard-index.ts';
 import { Step } from './step.ts';
@@ -96,6 +97,50 @@ describe('a clause that cannot be evaluated', () => {
     expect(own).toHaveLength(1);
     expect(own[0]?.[1]).toBeInstanceOf(ClauseEvaluationError);
     expect(reportMatching([index]).tables[0]?.undecided).toBeGreaterThanOrEqual(3);
+  });
+});
+
+describe('a table with many shapes', () => {
+  const record = (): StreamRecord['record'] => {
+    const changes = [{ kind: 'insert' as const, op: 0, relation: ITEMS, new: ['1', '7', 'x'] }];
+    const [packed] = pack([{ lsn: 100n as Lsn, xid: 7n, changes }], []);
+    return (packed as StreamRecord).record;
+  };
+
+  test('is compiled with pauses, and takes in what comes and goes meanwhile', async () => {
+    const index = new ShardIndex();
+    const shapes = Array.from({ length: 1000 }, (_, i) => shape(`owner = '${i}'`));
+    index.reset(shapes);
+    expect(index.uncompiled(record())).toBe(ITEMS);
+    const late = shape(`owner = '7'`);
+    let pauses = 0;
+    await index.compile(ITEMS, () => {
+      pauses += 1;
+      if (pauses === 1) index.apply([late, { ...(shapes[999] as ShapeRecord), state: 'dead' }]);
+      return Promise.resolve();
+    });
+    expect(pauses).toBe(3);
+    expect(index.uncompiled(record())).toBeUndefined();
+    const served = insert(index, ['1', '7', 'x'], ['2', '999', 'x']).finish().batch.entries;
+    expect(served.map(({ handle }) => handle).sort()).toEqual([shapes[7]?.handle, late.handle].sort());
+    expect(index.table(ITEMS)?.shapes.size).toBe(1000);
+  });
+
+  test('is compiled again when its columns have changed', async () => {
+    const index = new ShardIndex();
+    index.reset(Array.from({ length: 300 }, (_, i) => shape(`owner = '${i}'`)));
+    const narrow = { ...ITEMS, columns: ITEMS.columns.slice(0, 2) };
+    await index.compile(narrow, () => Promise.resolve());
+    expect(index.uncompiled(record())).toBe(ITEMS);
+    await index.compile(ITEMS, () => Promise.resolve());
+    expect(index.uncompiled(record())).toBeUndefined();
+  });
+
+  test('of few shapes is compiled when its first change is matched', () => {
+    const index = new ShardIndex();
+    index.reset([shape(`owner = '7'`)]);
+    expect(index.uncompiled(record())).toBeUndefined();
+    expect(insert(index, ['1', '7', 'x']).finish().batch.entries).toHaveLength(1);
   });
 });
 

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '@shapecast/errors';
-import type { Relation } from '@shapecast/log';
+import type { Relation, TxRecord } from '@shapecast/log';
 import { RowEncoder, projectionKey } from '@shapecast/protocol';
 import { ScanBudgetError, TableIndex } from '@shapecast/matching';
 import { fingerprintMismatch } from '@shapecast/shape';
@@ -20,6 +20,8 @@ export interface ShardIndexOptions {
 }
 
 export const DEFAULT_MAX_SCANNED_CLAUSES = 20_000;
+/** Shapes that are compiled without a pause: a few milliseconds of work. */
+const COMPILED_AT_ONCE = 256;
 
 /** The shapes of one table, compiled for its rows as `relation` describes them. */
 export interface TableShapes {
@@ -186,17 +188,56 @@ export class ShardIndex {
     return this.#compile(relation);
   }
 
+  /**
+   * The relation of a record that should be compiled with pauses before the record is matched: its table has many shapes and
+   * no index, or one for other columns. Undefined when matching may go on.
+   */
+  uncompiled(record: TxRecord): Relation | undefined {
+    if (record.kind !== 'data') return undefined;
+    let last: Relation | undefined;
+    for (const { changes } of record.parts) {
+      for (const { relation } of changes) {
+        if (relation === last) continue;
+        last = relation;
+        const size = this.#byOid.get(relation.oid)?.size ?? 0;
+        if (size <= COMPILED_AT_ONCE) continue;
+        const known = this.#tables.get(relation.oid);
+        if (known === undefined || !(known.relation === relation || sameRelation(known.relation, relation)))
+          return relation;
+      }
+    }
+    return undefined;
+  }
+
+  /** Compiles a table for the columns of `relation`, a few hundred shapes between two pauses. */
+  async compile(relation: Relation, pause: () => Promise<void>): Promise<void> {
+    const table = new Table(relation, this.#context);
+    let added = 0;
+    for (const shape of this.#shapesOf(relation)) {
+      if (++added % COMPILED_AT_ONCE === 0) await pause();
+      // It may have gone meanwhile.
+      if (this.#shapes.get(shape.handle) === shape) table.add(shape);
+    }
+    for (const shape of this.#shapesOf(relation)) if (!table.shapes.has(shape)) table.add(shape);
+    if (table.shapes.size > 0) this.#tables.set(relation.oid, table);
+  }
+
   #compile(relation: Relation): TableShapes | undefined {
+    const shapes = this.#shapesOf(relation);
+    if (shapes.length === 0) return undefined;
+    const table = new Table(relation, this.#context);
+    for (const shape of shapes) table.add(shape);
+    this.#tables.set(relation.oid, table);
+    return table;
+  }
+
+  #shapesOf(relation: Relation): RoutedShape[] {
     const shapes = new Set(this.#byOid.get(relation.oid));
     // A table that was dropped and made again has the name but not the oid: its old shapes mismatch (R 10.3.2).
     for (const shape of this.#byName.get(nameKey(relation.schema, relation.name)) ?? []) shapes.add(shape);
-    if (shapes.size === 0) return undefined;
-    const table = new Table(relation, this.#context);
     // Where the limit does not suffice for all, the oldest stay.
     const mayRefuse = shapes.size > this.#context.maxScanned;
-    for (const shape of mayRefuse ? [...shapes].sort(byAge) : shapes) table.add(shape);
-    this.#tables.set(relation.oid, table);
-    return table;
+    return mayRefuse ? [...shapes].sort(byAge) : [...shapes];
   }
 
   #add(shape: RoutedShape): void {
