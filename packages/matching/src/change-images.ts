@@ -16,8 +16,8 @@ export interface RowImage {
 }
 
 const NO_COLUMNS: readonly number[] = [];
-/** Numbers of changes; then they start again from 1. */
-const CHANGE_BITS = 26;
+/** Numbers of changes fit in 26 bits (`Candidates`); then they start again from 1. */
+export const CHANGE_NUMBERS = 2 ** 26;
 
 /** The change at hand: its rows, and which cells differ between them (spec W 6.3). */
 export class ChangeImages {
@@ -25,13 +25,15 @@ export class ChangeImages {
   readonly #new = { place: 1 as const, values: new RowValues(), version: 0 };
   /** OLD, NEW or BOTH: an insert has no old image, a delete no new one. */
   present = 0;
-  /** Number of the change, from 1; fits in 26 bits. */
+  /** Number of the change, from 1 to below the limit. */
   number = 0;
   /** 1 for columns whose cells differ. */
   readonly #changed: Uint8Array;
   #changedColumns = NO_COLUMNS;
+  readonly #numbers: number;
 
-  constructor(columns: number) {
+  constructor(columns: number, numbers: number) {
+    this.#numbers = numbers;
     this.#changed = new Uint8Array(columns);
   }
 
@@ -52,7 +54,7 @@ export class ChangeImages {
     if (change.kind !== 'insert') load(this.#old, change.old);
     if (change.kind !== 'delete') load(this.#new, change.new);
     this.number++;
-    const startsAgain = this.number === 1 << CHANGE_BITS;
+    const startsAgain = this.number >= this.#numbers;
     if (startsAgain) this.number = 1;
     return startsAgain;
   }

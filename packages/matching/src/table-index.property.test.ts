@@ -92,13 +92,17 @@ function steps(text: fc.Arbitrary<string>, keys: number, damaged: boolean): fc.A
     .map(([first, then]) => [...first, ...then]);
 }
 
-/** `code`: predicates are generated code from their first evaluation on, instead of closures. */
+/** Numbers of changes start again after three. `code`: predicates are generated code from their first evaluation on, instead of closures. */
 function run(
   all: readonly Step[],
   code: boolean,
   check: (index: TableIndex<string>, shapes: Map<string, Shape>, change: RowChange) => void,
 ): void {
-  const index = new TableIndex<string>(INDEX_RELATION.columns, { seed: 7, ...(code ? { generateAfter: 0 } : {}) });
+  const index = new TableIndex<string>(INDEX_RELATION.columns, {
+    seed: 7,
+    changeNumbers: 4,
+    ...(code ? { generateAfter: 0 } : {}),
+  });
   const shapes = new Map<string, Shape>();
   for (const step of all) {
     if (step.kind === 'remove') {

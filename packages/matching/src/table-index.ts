@@ -2,7 +2,7 @@ import type { RowChange } from '@shapecast/log';
 import { Ordinals, type ClauseColumn, type WhereClause } from '@shapecast/where';
 import { describeAtom, type IndexKind } from './atom.ts';
 import { Candidates } from './candidates.ts';
-import { BOTH, ChangeImages, NEW, OLD } from './change-images.ts';
+import { BOTH, CHANGE_NUMBERS, ChangeImages, NEW, OLD } from './change-images.ts';
 import { coverOf, kindOf } from './cover.ts';
 import { Evaluation, type Decide } from './evaluation.ts';
 import { Filing } from './filing.ts';
@@ -35,6 +35,8 @@ export interface TableIndexOptions<K = unknown> {
   readonly onEvaluationError?: (key: K, error: unknown) => void;
   /** Evaluations after which a predicate becomes code of its own; making code takes longer than it saves before. */
   readonly generateAfter?: number;
+  /** Changes after which their numbers start again; at most, and without it, what the numbers have room for. */
+  readonly changeNumbers?: number;
   /** Shapes are removed by the ticket that `add` gave, not by key: saves a table from keys to shapes. */
   readonly byTicket?: boolean;
 }
@@ -99,6 +101,7 @@ export class TableIndex<K> {
       byTicket = false,
       onEvaluationError,
       generateAfter = 2000,
+      changeNumbers = CHANGE_NUMBERS,
     } = options;
     this.#ordinals = new Ordinals(columns);
     this.#maxScanned = maxScanned;
@@ -114,7 +117,7 @@ export class TableIndex<K> {
       generateAfter,
     });
     this.#filing = new Filing(this.#slots, { ordinalOf, seed });
-    this.#images = new ChangeImages(columns.length);
+    this.#images = new ChangeImages(columns.length, changeNumbers);
     this.#candidates = new Candidates(this.#filing, this.#slots, this.#images);
     this.#evaluation = new Evaluation(this.#slots, this.#images, scope, (ticket, error) => {
       onEvaluationError?.(this.#keys.keyOf(ticket), error);

@@ -2,79 +2,55 @@ import type { Value } from '@shapecast/where';
 import type { RowImage } from '../change-images.ts';
 import { TupleDirectory } from '../structures/hash-directory.ts';
 import type { KeySpace } from './key-space.ts';
-import { LocalPostings } from './local-postings.ts';
-import type { PostingIds, ProbeSink, Signature } from './signature.ts';
+import { PostingSignature } from './posting-signature.ts';
+import type { PostingIds, ProbeSink } from './signature.ts';
 
 /** `expression = constant`: one hash probe. */
-export class EqualitySignature implements Signature {
-  readonly key: string;
-  readonly columns: readonly number[];
-  readonly splittable = true;
+export class EqualitySignature extends PostingSignature {
   readonly #space: KeySpace;
-  readonly #postings: LocalPostings;
 
   constructor(key: string, space: KeySpace, ids: PostingIds) {
-    this.key = key;
-    this.columns = space.reader.columns;
+    super(key, space.reader.columns, ids);
     this.#space = space;
-    this.#postings = new LocalPostings(ids);
-  }
-
-  get isEmpty(): boolean {
-    return this.#postings.size === 0;
   }
 
   /** Undefined for a constant that no row can equal. */
   postingFor(value: Value): number | undefined {
     const known = this.#space.peek(value);
-    const posting = known < 0 ? -1 : this.#postings.get(known);
+    const posting = known < 0 ? -1 : this.postings.get(known);
     if (posting >= 0) return posting;
     const id = this.#space.acquire(value);
-    return id < 0 ? undefined : this.#postings.create(this, id);
+    return id < 0 ? undefined : this.postings.create(this, id);
   }
 
-  probe(image: RowImage, sink: ProbeSink): void {
+  override probe(image: RowImage, sink: ProbeSink): void {
     const id = this.#space.find(image);
     if (id < 0) return;
-    const posting = this.#postings.get(id);
+    const posting = this.postings.get(id);
     if (posting >= 0) sink.hit(posting);
   }
 
-  same(a: RowImage, b: RowImage): boolean {
+  override same(a: RowImage, b: RowImage): boolean {
     return this.#space.find(a) === this.#space.find(b);
   }
 
-  release(local: number): void {
-    this.#postings.delete(local);
+  override release(local: number): void {
+    this.postings.delete(local);
     this.#space.release(local);
-  }
-
-  forEachPosting(visit: (posting: number) => void): void {
-    this.#postings.forEach(visit);
   }
 }
 
 /** Several equalities at once: each part's key has a number, and the numbers together are the key. */
-export class CompositeSignature implements Signature {
-  readonly key: string;
-  readonly columns: readonly number[];
-  readonly splittable = true;
+export class CompositeSignature extends PostingSignature {
   readonly #spaces: readonly KeySpace[];
   readonly #tuples: TupleDirectory;
-  readonly #postings: LocalPostings;
   readonly #parts: Int32Array;
 
   constructor(key: string, spaces: readonly KeySpace[], ids: PostingIds, seed: number) {
-    this.key = key;
-    this.columns = [...new Set(spaces.flatMap((space) => space.reader.columns))];
+    super(key, [...new Set(spaces.flatMap((space) => space.reader.columns))], ids);
     this.#spaces = spaces;
     this.#tuples = new TupleDirectory(spaces.length, { seed });
-    this.#postings = new LocalPostings(ids);
     this.#parts = new Int32Array(spaces.length);
-  }
-
-  get isEmpty(): boolean {
-    return this.#postings.size === 0;
   }
 
   /** Undefined when one of the constants is such that no row can equal it. */
@@ -85,13 +61,13 @@ export class CompositeSignature implements Signature {
       return undefined;
     }
     const local = this.#tuples.acquire(parts);
-    const posting = this.#postings.get(local);
-    if (posting < 0) return this.#postings.create(this, local);
+    const posting = this.postings.get(local);
+    if (posting < 0) return this.postings.create(this, local);
     for (const [i, space] of this.#spaces.entries()) space.release(parts[i] as number);
     return posting;
   }
 
-  probe(image: RowImage, sink: ProbeSink): void {
+  override probe(image: RowImage, sink: ProbeSink): void {
     const parts = this.#parts;
     for (let i = 0; i < this.#spaces.length; i++) {
       const id = (this.#spaces[i] as KeySpace).find(image);
@@ -99,22 +75,18 @@ export class CompositeSignature implements Signature {
       parts[i] = id;
     }
     const local = this.#tuples.find(parts);
-    const posting = local < 0 ? -1 : this.#postings.get(local);
+    const posting = local < 0 ? -1 : this.postings.get(local);
     if (posting >= 0) sink.hit(posting);
   }
 
-  same(a: RowImage, b: RowImage): boolean {
+  override same(a: RowImage, b: RowImage): boolean {
     return this.#spaces.every((space) => space.find(a) === space.find(b));
   }
 
-  release(local: number): void {
+  override release(local: number): void {
     const parts = this.#tuples.keyOf(local);
-    this.#postings.delete(local);
+    this.postings.delete(local);
     this.#tuples.release(local);
     for (const [i, space] of this.#spaces.entries()) space.release(parts[i] as number);
-  }
-
-  forEachPosting(visit: (posting: number) => void): void {
-    this.#postings.forEach(visit);
   }
 }

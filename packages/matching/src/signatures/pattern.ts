@@ -3,8 +3,8 @@ import type { RowImage } from '../change-images.ts';
 import { IntStack } from '../structures/int-stack.ts';
 import { PrefixDirectory } from '../structures/prefix-directory.ts';
 import { SubstringDirectory } from '../structures/substring-directory.ts';
-import { LocalPostings } from './local-postings.ts';
-import type { PostingIds, ProbeSink, Signature } from './signature.ts';
+import { PostingSignature } from './posting-signature.ts';
+import type { PostingIds, ProbeSink } from './signature.ts';
 
 /** Finds which of many literals a text begins with, ends with, or has in it. */
 interface LiteralTable {
@@ -31,53 +31,37 @@ export function literalTable(part: 'prefix' | 'suffix' | 'substring', seed: numb
 }
 
 /** `text LIKE 'abc%'` and its like. */
-export class PatternSignature implements Signature {
-  readonly key: string;
-  readonly columns: readonly number[];
-  readonly splittable = true;
+export class PatternSignature extends PostingSignature {
   readonly #read: Reader<unknown>['read'];
   readonly #table: LiteralTable;
-  readonly #postings: LocalPostings;
   readonly #found = new IntStack();
 
   constructor(key: string, reader: Reader<unknown>, table: LiteralTable, ids: PostingIds) {
-    this.key = key;
-    this.columns = reader.columns;
+    super(key, reader.columns, ids);
     this.#read = reader.read;
     this.#table = table;
-    this.#postings = new LocalPostings(ids);
-  }
-
-  get isEmpty(): boolean {
-    return this.#postings.size === 0;
   }
 
   postingFor(literal: string): { readonly posting: number; readonly exact: boolean } {
     const local = this.#table.acquire(literal);
-    const known = this.#postings.get(local);
-    const posting = known >= 0 ? known : this.#postings.create(this, local);
-    return { posting, exact: this.#table.isExact(local) };
+    return { posting: this.postingAt(local), exact: this.#table.isExact(local) };
   }
 
-  probe(image: RowImage, sink: ProbeSink): void {
+  override probe(image: RowImage, sink: ProbeSink): void {
     const text = this.#read(image.values);
     if (text === null) return;
     const found = this.#found;
     found.clear();
     this.#table.probe(text as string, found);
-    for (let i = 0; i < found.length; i++) sink.hit(this.#postings.get(found.get(i)));
+    for (let i = 0; i < found.length; i++) sink.hit(this.postings.get(found.get(i)));
   }
 
-  same(a: RowImage, b: RowImage): boolean {
+  override same(a: RowImage, b: RowImage): boolean {
     return this.#read(a.values) === this.#read(b.values);
   }
 
-  release(local: number): void {
-    this.#postings.delete(local);
+  override release(local: number): void {
+    this.postings.delete(local);
     this.#table.release(local);
-  }
-
-  forEachPosting(visit: (posting: number) => void): void {
-    this.#postings.forEach(visit);
   }
 }

@@ -3,8 +3,8 @@ import type { RowImage } from '../change-images.ts';
 import { IntStack } from '../structures/int-stack.ts';
 import { RangeDirectory } from '../structures/range-directory.ts';
 import { TextRangeDirectory } from '../structures/text-range-directory.ts';
-import { LocalPostings } from './local-postings.ts';
-import type { PostingIds, ProbeSink, Signature } from './signature.ts';
+import { PostingSignature } from './posting-signature.ts';
+import type { PostingIds, ProbeSink } from './signature.ts';
 
 /** A side of an interval; undefined: none. */
 export interface RangeBound<T> {
@@ -50,52 +50,37 @@ export function textIntervals(): IntervalTable<string> {
 }
 
 /** `expression < constant` and its like, one-sided or between two. */
-export class RangeSignature<T> implements Signature {
-  readonly key: string;
-  readonly columns: readonly number[];
-  readonly splittable = true;
+export class RangeSignature<T> extends PostingSignature {
   readonly #read: Reader<T>['read'];
   readonly #table: IntervalTable<T>;
-  readonly #postings: LocalPostings;
   readonly #found = new IntStack();
 
   constructor(key: string, reader: Reader<T>, table: IntervalTable<T>, ids: PostingIds) {
-    this.key = key;
-    this.columns = reader.columns;
+    super(key, reader.columns, ids);
     this.#read = reader.read;
     this.#table = table;
-    this.#postings = new LocalPostings(ids);
-  }
-
-  get isEmpty(): boolean {
-    return this.#postings.size === 0;
   }
 
   postingFor(low: RangeBound<T> | undefined, high: RangeBound<T> | undefined): number {
     const local = this.#table.acquire(low, high);
-    const known = this.#postings.get(local);
-    return known >= 0 ? known : this.#postings.create(this, local);
+    return this.postingAt(local);
   }
 
-  probe(image: RowImage, sink: ProbeSink): void {
+  override probe(image: RowImage, sink: ProbeSink): void {
     const point = this.#read(image.values);
     if (point === null) return;
     const found = this.#found;
     found.clear();
     this.#table.probe(point, found);
-    for (let i = 0; i < found.length; i++) sink.hit(this.#postings.get(found.get(i)));
+    for (let i = 0; i < found.length; i++) sink.hit(this.postings.get(found.get(i)));
   }
 
-  same(a: RowImage, b: RowImage): boolean {
+  override same(a: RowImage, b: RowImage): boolean {
     return this.#read(a.values) === this.#read(b.values);
   }
 
-  release(local: number): void {
-    this.#postings.delete(local);
+  override release(local: number): void {
+    this.postings.delete(local);
     this.#table.release(local);
-  }
-
-  forEachPosting(visit: (posting: number) => void): void {
-    this.#postings.forEach(visit);
   }
 }

@@ -29,7 +29,10 @@ export function implementationOf(signature: string): Implementation | undefined 
   return Object.hasOwn(ALL, signature) ? ALL[signature] : undefined;
 }
 
-/** The function for arguments of these types; undefined when it is not implemented. */
+/**
+ * The function for arguments of these types. Undefined for functions of the catalogue that are there for overload resolution
+ * only (ADR 7): the binder refuses a clause that resolves to one.
+ */
 export function fnOf(signature: string, args: readonly Type[], result: Type): Fn | undefined {
   const implementation = implementationOf(signature);
   if (implementation === undefined || typeof implementation === 'function') return implementation;

@@ -5,6 +5,8 @@ import type { EncodedMessage, SharedEncoder } from './encoded-change.ts';
 /** A transaction as the matcher sees it: identity, and the headers its messages share. */
 export interface OpenTransaction {
   readonly lsn: Lsn;
+  /** `lsn` as the nearest double, for comparisons that every change makes. */
+  readonly about: number;
   readonly xid: bigint;
   /** First message of the record in which it began, for `ShardCursor.openTxSeq`. */
   readonly seq: number;
@@ -42,7 +44,7 @@ export class RoutedShape {
    * 10.6.2), nor when the snapshot shows it (R 10.6.4). While the snapshot is unknown the store filters.
    */
   accepts(transaction: OpenTransaction): boolean {
-    if (Number(transaction.lsn) > this.#since) return true;
+    if (transaction.about > this.#since) return true;
     if (transaction === this.#asked) return this.#answer;
     this.#asked = transaction;
     this.#answer = this.#decide(transaction);

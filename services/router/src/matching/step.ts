@@ -191,6 +191,7 @@ export class Step {
       if (open !== undefined) throw new Error('a transaction of the tx stream has no end');
       open = {
         lsn: part.lsn,
+        about: Number(part.lsn),
         xid: part.xid,
         seq: firstSeq,
         headers: transactionHeaders(part),
