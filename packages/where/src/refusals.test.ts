@@ -82,6 +82,11 @@ describe('a refusal', () => {
       "c = 'a'",
       'At location 2: column "c" has type citext, whose values cannot be compared here; only IS NULL and IS NOT NULL are supported',
     ],
+    ['int4range(1, 2) @> dom', 'At location 16: Could not select an operator overload'],
+    [
+      "array_prepend(dom, '{1}') IS NULL",
+      'At location 19: a literal next to a domain takes the type of the domain; cast it to its base type',
+    ],
     ['c::text = s', 'At location 0: unknown cast from type citext to type text'],
     ["s::citext = 'a'", 'At location 3: unsupported type citext'],
     ['1 / 0 = 1', 'At location 2: Failed to apply function to constant arguments'],
@@ -195,6 +200,7 @@ describe('a stored clause', () => {
     "moods @> '{ok}'",
     's::public.mood = e',
     'dom + 1 = 2',
+    "ia || dom = '{1}' OR dom = ANY (ia)",
     'c IS NULL',
   ])('is read back from stream columns, which say less: %s', (text) => {
     const parsed = parseWhere(text, {}, COLUMNS);

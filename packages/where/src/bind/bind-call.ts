@@ -1,4 +1,4 @@
-import { catalogueCast, functionsNamed, operatorsNamed, type Routine } from '../catalogue/catalogue.ts';
+import { catalogueCast, functionsNamed, operatorsNamed, type Param, type Routine } from '../catalogue/catalogue.ts';
 import { ClauseRefusal } from '../errors.ts';
 import { castPath } from '../functions/cast-paths.ts';
 import type { CaseFold } from '../functions/like.ts';
@@ -113,10 +113,7 @@ interface CallParts {
 function call(context: BindContext, resolved: Resolved, parts: CallParts): Bound {
   const { routine, params, result } = resolved;
   const { operands, at } = parts;
-  // What a range or an array is of is a type, not a domain over it.
-  if (routine.params.includes('anyelement') && routine.params.length > 1 && operands.some(isDomain)) {
-    throw noOverload([], at);
-  }
+  checkDomains(routine, operands, at);
   const textual = operands.filter((_, i) => isCollatable(params[i] as Type));
   for (const param of params) checkEquality(param, textual, at);
   const fold: CaseFold | undefined = CASE_FUNCTIONS.has(routine.signature)
@@ -144,6 +141,26 @@ function checkZone(routine: Routine, zone: Node | undefined, at: number): void {
   if (!routine.signature.startsWith('timezone(text,') || zone?.kind !== 'const' || zone.value === null) return;
   if (timeZone(zone.value as string) !== undefined) return;
   throw new ClauseRefusal(`time zone "${zone.value as string}" is not known or means several; write its IANA name`, at);
+}
+
+/**
+ * A polymorphic type is the domain itself, unlike that of an operator: what a range is of is not a domain over it, and a
+ * literal next to a domain alone is read as the domain, with its constraints.
+ */
+function checkDomains({ params }: Routine, operands: readonly Bound[], at: number): void {
+  const domain = operands.find(isDomain);
+  if (domain === undefined) return;
+  if (params.includes('anyelement') && params.length > 1) throw noOverload([], at);
+  const literal = operands.find(({ node }, i) => node.kind === 'unknown' && isCompatible(params[i]));
+  if (literal === undefined) return;
+  throw new ClauseRefusal(
+    'a literal next to a domain takes the type of the domain; cast it to its base type',
+    literal.at,
+  );
+}
+
+function isCompatible(param: Param | undefined): boolean {
+  return typeof param === 'string' && param.startsWith('anycompatible');
 }
 
 function isDomain({ node }: Bound): boolean {

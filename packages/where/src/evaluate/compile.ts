@@ -9,6 +9,7 @@ import { type as typeNamed } from '../types/types.ts';
 import type { Type } from '../types/type.ts';
 import type { Value } from '../types/value.ts';
 import { fnOfCall } from './calls.ts';
+import { compileAnd, compileOr } from './connectives.ts';
 import { comparison, orderOf, widening } from './compare.ts';
 import { prepareItems, type PreparedList } from './prepared.ts';
 import type { RowValues } from './row-values.ts';
@@ -376,38 +377,5 @@ function converting(value: Evaluate, convert: Convert): Evaluate {
   return (row, slot) => {
     const result = value(row, slot);
     return result === null ? null : convert(result);
-  };
-}
-
-function compileAnd(args: readonly Test[]): Test {
-  const [first, second] = args;
-  if (args.length === 2 && first !== undefined && second !== undefined) {
-    return (row, slot) => {
-      const left = first(row, slot);
-      if (left === false) return false;
-      const right = second(row, slot);
-      return right === false ? false : left === null ? null : right;
-    };
-  }
-  return (row, slot) => {
-    let result: boolean | null = true;
-    for (const arg of args) {
-      const value = arg(row, slot);
-      if (value === false) return false;
-      if (value === null) result = null;
-    }
-    return result;
-  };
-}
-
-function compileOr(args: readonly Test[]): Test {
-  return (row, slot) => {
-    let result: boolean | null = false;
-    for (const arg of args) {
-      const value = arg(row, slot);
-      if (value === true) return true;
-      if (value === null) result = null;
-    }
-    return result;
   };
 }
