@@ -24,3 +24,8 @@ export function introspectSubject(source: string): string {
 export function publishTableSubject(source: string): string {
   return `shapecast.rpc.${source}.publish`;
 }
+
+/** Asks a router for the rows of a subset snapshot; the answer is a stream. */
+export function subsetSubject(source: string): string {
+  return `shapecast.rpc.${source}.subset`;
+}

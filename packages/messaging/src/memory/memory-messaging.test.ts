@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { bytes, freshStreamId, take, type MessagingPair } from '../messaging.contract.ts';
 import { describeHints } from '../hints.contract.ts';
 import { describeRegistry } from '../registry.contract.ts';
+import { describeRpcStream } from '../rpc-stream.contract.ts';
 import { describeRpc } from '../rpc.contract.ts';
 import { describeTxStream } from '../tx-stream.contract.ts';
 import { openMemoryMessaging } from './open-memory-messaging.ts';
@@ -19,6 +20,7 @@ async function open(): Promise<MessagingPair> {
 describeTxStream('memory messaging', open);
 describeHints('memory messaging', open);
 describeRpc('memory messaging', open);
+describeRpcStream('memory messaging', open);
 describeRegistry('memory messaging', open, {
   passTtl: async () => {
     passedMs += 1_000;

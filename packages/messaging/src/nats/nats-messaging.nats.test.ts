@@ -3,6 +3,7 @@ import { sharedNatsUrl } from '@shapecast/testkit/vitest';
 import type { OpenMessaging } from '../messaging.contract.ts';
 import { describeHints } from '../hints.contract.ts';
 import { describeRegistry } from '../registry.contract.ts';
+import { describeRpcStream } from '../rpc-stream.contract.ts';
 import { describeRpc } from '../rpc.contract.ts';
 import { describeTxStream } from '../tx-stream.contract.ts';
 import { openNatsMessaging } from './open-nats-messaging.ts';
@@ -27,4 +28,5 @@ const open: OpenMessaging = async () => {
 describeTxStream('NATS messaging', open);
 describeHints('NATS messaging', open);
 describeRpc('NATS messaging', open);
+describeRpcStream('NATS messaging', open);
 describeRegistry('NATS messaging', open, { passTtl: async () => {} });

@@ -1,9 +1,10 @@
 import { ShapecastError } from '@shapecast/errors';
 import { abortReason } from '@shapecast/service-kit';
 import type { Msg } from '@nats-io/transport-node';
-import type { Rpc } from '../hints.ts';
+import type { Rpc, StreamHandler } from '../hints.ts';
 import { decodeAnswer, decodeRequest, encodeError, encodeRequest, encodeValue } from '../rpc-envelope.ts';
 import type { NatsLink } from './link.ts';
+import { consumeStream, serveStreams } from './nats-rpc-stream.ts';
 
 const QUEUE = 'shapecast';
 /** Requests one process serves at a time per subject. Past it callers get OVERLOADED at once. */
@@ -19,13 +20,7 @@ export class NatsRpc implements Rpc {
 
   async call(subject: string, request: unknown, options: { timeoutMs: number; signal: AbortSignal }): Promise<unknown> {
     const { timeoutMs, signal } = options;
-    const payload = encodeRequest(request);
-    if (payload.length > this.#link.maxPayload) {
-      const limit = this.#link.maxPayload;
-      throw new ShapecastError('INVALID_REQUEST', `the request has ${payload.length} bytes, NATS takes ${limit}`, {
-        subject,
-      });
-    }
+    const payload = this.#encode(subject, request);
     return decodeAnswer(await this.#exchange(subject, payload, timeoutMs, signal));
   }
 
@@ -59,6 +54,27 @@ export class NatsRpc implements Rpc {
       if (!this.#link.nc.isClosed()) subscription.unsubscribe();
       stopping.abort(new Error(`no longer serving ${subject}`));
     };
+  }
+
+  async *stream(
+    subject: string,
+    request: unknown,
+    options: { timeoutMs: number; signal: AbortSignal },
+  ): AsyncGenerator<Uint8Array, void, void> {
+    yield* consumeStream(this.#link, subject, this.#encode(subject, request), options);
+  }
+
+  serveStream(subject: string, handler: StreamHandler): () => void {
+    return serveStreams(this.#link, { subject, queue: QUEUE, maxConcurrent: MAX_CONCURRENT }, handler);
+  }
+
+  #encode(subject: string, request: unknown): Uint8Array {
+    const payload = encodeRequest(request);
+    const limit = this.#link.maxPayload;
+    if (payload.length <= limit) return payload;
+    throw new ShapecastError('INVALID_REQUEST', `the request has ${payload.length} bytes, NATS takes ${limit}`, {
+      subject,
+    });
   }
 
   #respond(msg: Msg, answer: Uint8Array): void {
