@@ -1,5 +1,7 @@
 export { createDatabase, type TestDatabase } from './database.ts';
 export { waitFor, type WaitOptions } from './wait-for.ts';
+export { findChromium } from './install/chromium.ts';
+export { startEdge, type Edge, type EdgeKind, type EdgeOptions } from './servers/edge.ts';
 export { startNats, type NatsOptions } from './servers/nats.ts';
 export { startPostgres, type TestPostgres } from './servers/postgres.ts';
 export { startRedis, type RedisOptions } from './servers/redis.ts';

@@ -53,6 +53,7 @@ export async function clusterProgram(argv: readonly string[], overrides: Cluster
       replicators: args.replicators,
       logDir,
       signal: stopping.signal,
+      ...(args.edge === undefined ? {} : { edge: args.edge }),
       ...(args.databaseUrl === undefined ? {} : { databaseUrl: args.databaseUrl }),
       ...(args.port === undefined ? {} : { port: args.port }),
       ...(args.verbose ? { onLog: (name: string, line: string) => console.error(`[${name}] ${line}`) } : {}),
@@ -92,10 +93,11 @@ function textOf(error: unknown): string {
 }
 
 function describe(cluster: Cluster, logDir: string | undefined): string {
+  const { url, edgeUrl } = cluster;
   return `
 Ready.
 
-  API       ${cluster.url}
+${edgeUrl === undefined ? '' : `  Edge      ${edgeUrl} (${cluster.server('edge').name})\n`}  API       ${url}
   Postgres  ${cluster.databaseUrl}
   NATS      ${cluster.natsUrl}
   Redis     ${cluster.redisUrl}
@@ -103,7 +105,7 @@ ${logDir === undefined ? '' : `  Logs      ${logDir}\n`}
 Make a table, then read it as a shape:
 
   psql '${cluster.databaseUrl}' -c "CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'first')"
-  curl -i '${cluster.url}/v1/shape?table=items&offset=-1'
+  curl -i '${edgeUrl ?? url}/v1/shape?table=items&offset=-1'
 
 Ctrl-C stops everything.`;
 }

@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isRunning, waitGone } from '@shapecast/local-postgres';
+import { childrenOf, isRunning, waitGone } from '@shapecast/local-postgres';
 import { expect, onTestFinished, test } from 'vitest';
 import { waitFor } from '../wait-for.ts';
 
@@ -29,6 +29,7 @@ test.each([
   [['--apis', '0'], '--apis must be a whole number from 1 to 100'],
   [['--port', '70000'], '--port must be a whole number from 1 to 65535'],
   [['--database-url', 'mysql://x/y'], '--database-url must look like postgresql://'],
+  [['--edge', 'squid'], "--edge must be nginx or varnish, not 'squid'"],
   [['--nonsense'], '--nonsense'],
   [['extra'], 'extra'],
   [['--ready-file', tmpdir()], '--ready-file cannot be written'],
@@ -48,6 +49,7 @@ test('explains its options', async () => {
 
 interface Ready {
   readonly url: string;
+  readonly edgeUrl?: string;
   readonly databaseUrl: string;
   readonly natsUrl: string;
   readonly redisUrl: string;
@@ -57,11 +59,15 @@ interface Ready {
     readonly pid: number;
     readonly url: string;
   }[];
-  readonly servers: readonly { readonly name: string; readonly pid: number }[];
+  readonly servers: readonly { readonly name: string; readonly role: string; readonly pid: number }[];
 }
 
 /** Runs the program with stand-ins for the services and an own folder for temporary files. */
-async function runStandIns(command: readonly string[] = [process.execPath], env: NodeJS.ProcessEnv = {}) {
+async function runStandIns(
+  command: readonly string[] = [process.execPath],
+  env: NodeJS.ProcessEnv = {},
+  more: readonly string[] = [],
+) {
   const folder = mkdtempSync(join(tmpdir(), 'shapecast-test-'));
   chmodSync(folder, 0o755);
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -82,6 +88,7 @@ async function runStandIns(command: readonly string[] = [process.execPath], env:
     readyFile,
     '--log-dir',
     join(folder, 'logs'),
+    ...more,
   ];
   const entries = { replicator: standIn, router: standIn, api: standIn };
   const code = `const { clusterProgram } = await import(${JSON.stringify(module)});
@@ -153,5 +160,37 @@ test('a SIGTERM that only reaches the shell in which npm runs it ends it in good
   await waitFor(() => text.out.includes('stopped'), { describe: () => text });
   expect(await waitGone(pids, 0)).toBe(true);
   expect(existsSync(readyFile)).toBe(false);
+  expect(readdirSync(temporary)).toEqual([]);
+});
+
+test.each(['nginx', 'varnish'])('%s stands before the load balancer when asked for, and goes with it', async (kind) => {
+  const { child, exited, temporary, read, text } = await runStandIns(undefined, {}, ['--edge', kind]);
+  const ready = read();
+  const edgeUrl = ready.edgeUrl ?? '';
+  const answer = (await (await fetch(`${edgeUrl}/v1/health`)).json()) as { readonly name: string };
+  expect(answer.name).toMatch(/^api-/);
+  await waitFor(() => text.out.includes(`curl -i '${edgeUrl}/v1/shape`), { describe: () => text });
+  const edge = ready.servers.find(({ role }) => role === 'edge');
+  expect(edge?.name).toBe(kind);
+  const workers = await childrenOf(edge?.pid ?? 0);
+  expect(workers.length).toBeGreaterThan(0);
+
+  child.kill('SIGTERM');
+
+  expect(await exited).toEqual([0, null]);
+  expect(await waitGone([edge?.pid ?? 0, ...workers], 0)).toBe(true);
+  expect(readdirSync(temporary)).toEqual([]);
+  expect(text.err).toBe('');
+});
+
+test.each(['nginx', 'varnish'])('%s, its workers and its data go with a program killed with SIGKILL', async (kind) => {
+  const { child, exited, temporary, read } = await runStandIns(undefined, {}, ['--edge', kind]);
+  const edge = read().servers.find(({ role }) => role === 'edge');
+  const family = [edge?.pid ?? 0, ...(await childrenOf(edge?.pid ?? 0))];
+  expect(family.length).toBeGreaterThan(1);
+  child.kill('SIGKILL');
+  await exited;
+  expect(await waitGone(family, 30_000)).toBe(true);
+  await waitFor(() => readdirSync(temporary).length === 0, { describe: () => readdirSync(temporary) });
   expect(readdirSync(temporary)).toEqual([]);
 });

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { EDGE_KINDS, type EdgeKind } from '../servers/edge.ts';
 
 export const CLUSTER_USAGE = `Usage: npm run cluster -- [options]
 
@@ -7,6 +8,7 @@ Runs a whole Shapecast installation on this machine and stops it on Ctrl-C.
   --routers N          router processes (default 2)
   --apis N             API processes behind the load balancer (default 2)
   --replicators N      replicator processes, of which one leads (default 2)
+  --edge KIND          a caching proxy before the load balancer: nginx or varnish, as configured in deploy/edge (default: none)
   --database-url URL   Postgres to replicate from, with wal_level=logical (default: starts one, thrown away at the end)
   --ready-file FILE    JSON with all URLs and process ids, written when the cluster is ready
   --port P             port of the load balancer on 127.0.0.1 (default: a free one)
@@ -19,6 +21,7 @@ export interface ClusterArguments {
   readonly routers: number;
   readonly apis: number;
   readonly replicators: number;
+  readonly edge: EdgeKind | undefined;
   readonly databaseUrl: string | undefined;
   readonly readyFile: string | undefined;
   readonly port: number | undefined;
@@ -37,6 +40,7 @@ export function parseClusterArguments(args: readonly string[]): ClusterArguments
       routers: { type: 'string', default: '2' },
       apis: { type: 'string', default: '2' },
       replicators: { type: 'string', default: '2' },
+      edge: { type: 'string' },
       'database-url': { type: 'string' },
       'ready-file': { type: 'string' },
       port: { type: 'string' },
@@ -49,6 +53,10 @@ export function parseClusterArguments(args: readonly string[]): ClusterArguments
   if (databaseUrl !== undefined && !/^postgres(ql)?:\/\/[^/]+\/./.test(databaseUrl)) {
     throw new Error('--database-url must look like postgresql://user:password@host:port/database');
   }
+  const edge = EDGE_KINDS.find((kind) => kind === values.edge);
+  if (values.edge !== undefined && edge === undefined) {
+    throw new Error(`--edge must be ${EDGE_KINDS.join(' or ')}, not '${values.edge}'`);
+  }
   for (const name of ['ready-file', 'log-dir'] as const) {
     if (values[name] === '') throw new Error(`--${name} must not be empty`);
   }
@@ -56,6 +64,7 @@ export function parseClusterArguments(args: readonly string[]): ClusterArguments
     routers: wholeNumber('--routers', values.routers, 1, 100),
     apis: wholeNumber('--apis', values.apis, 1, 100),
     replicators: wholeNumber('--replicators', values.replicators, 1, 100),
+    edge,
     databaseUrl,
     readyFile: values['ready-file'],
     port: values.port === undefined ? undefined : wholeNumber('--port', values.port, 1, 65_535),

@@ -27,6 +27,8 @@ export interface LoadBalancerOptions {
 export interface LoadBalancer {
   readonly url: string;
   readonly port: number;
+  /** Asks every pod now whether it is ready; without a health path there is nothing to ask. */
+  check(): Promise<void>;
   /** Cuts all connections. A second call is a no-op. */
   stop(): Promise<void>;
 }
@@ -64,14 +66,19 @@ export async function startLoadBalancer(options: LoadBalancerOptions): Promise<L
   const check = async (): Promise<void> => {
     await Promise.all(targets.map(async (target) => (target.healthy = await answers(target, healthPath ?? '/'))));
   };
-  let checking = false;
+  // One after the other: the last to end must not be one that began before the others.
+  let pending = 0;
+  let last = Promise.resolve();
+  const checkNow = (): Promise<void> => {
+    pending += 1;
+    last = last.then(check).finally(() => (pending -= 1));
+    return last;
+  };
   const timer =
     healthPath === undefined
       ? undefined
       : setInterval(() => {
-          if (checking) return;
-          checking = true;
-          void check().finally(() => (checking = false));
+          if (pending === 0) void checkNow();
         }, healthIntervalMs);
   timer?.unref();
 
@@ -79,6 +86,9 @@ export async function startLoadBalancer(options: LoadBalancerOptions): Promise<L
   return {
     url: `http://127.0.0.1:${port}`,
     port,
+    check: async () => {
+      if (healthPath !== undefined) await checkNow();
+    },
     stop: async () => {
       clearInterval(timer);
       if (server.listening) {

@@ -22,10 +22,10 @@ export class ReadyFile {
 
   async write(cluster: Cluster): Promise<void> {
     await this.#queue(async () => {
-      const { url, databaseUrl, natsUrl, redisUrl } = cluster;
+      const { url, edgeUrl, databaseUrl, natsUrl, redisUrl } = cluster;
       const processes = cluster.processes.map(({ name, role, pid, url }) => ({ name, role, pid, url }));
       const servers = cluster.servers.map(({ name, role, pid, url }) => ({ name, role, pid, url }));
-      const text = JSON.stringify({ url, databaseUrl, natsUrl, redisUrl, processes, servers }, undefined, 2);
+      const text = JSON.stringify({ url, edgeUrl, databaseUrl, natsUrl, redisUrl, processes, servers }, undefined, 2);
       const draft = `${this.#path}.${process.pid}.tmp`;
       await writeFile(draft, `${text}\n`);
       await rename(draft, this.#path);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, type LocalPostgresOptions } from '@shapecast/local-postgres';
 import { PROJECT_ROOT } from '../install/project-root.ts';
+import { startEdge, type EdgeKind } from '../servers/edge.ts';
 import { startNats } from '../servers/nats.ts';
 import { startPostgres } from '../servers/postgres.ts';
 import { startRedis } from '../servers/redis.ts';
@@ -26,6 +27,8 @@ export interface ClusterOptions {
   readonly postgres?: LocalPostgresOptions;
   /** Loopback port of the load balancer; a free one when unset. */
   readonly port?: number;
+  /** A caching proxy before the load balancer, with the configuration of `deploy/edge`. */
+  readonly edge?: EdgeKind;
   /** For the services, on top of the SHAPECAST_* and ELECTRIC_* variables of this process. */
   readonly env?: Readonly<Record<string, string>>;
   /** Start a service again that died. Default true. */
@@ -45,13 +48,15 @@ export interface ClusterOptions {
 /** A server the cluster started for itself. */
 export interface ClusterServer extends TestServer {
   readonly name: string;
-  readonly role: 'postgres' | 'nats' | 'redis';
+  readonly role: 'postgres' | 'nats' | 'redis' | 'edge';
 }
 
 /** A whole installation on this machine: servers, service processes and a load balancer before the API. */
 export interface Cluster {
   /** The load balancer. */
   readonly url: string;
+  /** The caching proxy before the load balancer, where one was asked for. */
+  readonly edgeUrl: string | undefined;
   readonly databaseUrl: string;
   readonly natsUrl: string;
   readonly redisUrl: string;
@@ -105,6 +110,10 @@ class RunningCluster implements Cluster {
     return this.#balancer?.url ?? '';
   }
 
+  get edgeUrl(): string | undefined {
+    return this.servers.find((server) => server.role === 'edge')?.url;
+  }
+
   get processes(): readonly ClusterProcess[] {
     return this.#processes;
   }
@@ -132,7 +141,12 @@ class RunningCluster implements Cluster {
       healthPath: '/v1/health',
       ...(this.#options.port === undefined ? {} : { port: this.#options.port }),
     });
-    await Promise.all(this.#processes.map((process) => process.start()));
+    const origin = this.#balancer.url;
+    const { edge } = this.#options;
+    await Promise.all([
+      ...this.#processes.map((process) => process.start()),
+      ...(edge === undefined ? [] : [this.#serve('edge', () => startEdge({ kind: edge, origin }), edge)]),
+    ]);
   }
 
   process(name: string): ClusterProcess {
@@ -171,6 +185,8 @@ class RunningCluster implements Cluster {
     try {
       const timeoutMs = READY_TIMEOUT_MS;
       await waitFor(ready, { timeoutMs, intervalMs: 50, describe: () => `not ready: ${missing.join('; ')}` });
+      // It may have looked last when one of them was not.
+      await this.#balancer?.check();
     } catch (error) {
       if (!missing.length || this.#options.signal?.aborted) throw error;
       const culprit = this.#processes.find((process) => missing.some((line) => line.startsWith(`${process.name} `)));
@@ -186,7 +202,10 @@ class RunningCluster implements Cluster {
     return this.#stopped;
   }
 
+  /** From the outside in: what takes requests goes first, and what holds data last. */
   async #stop(): Promise<void> {
+    const edges = this.servers.filter((server) => server.role === 'edge');
+    await Promise.all(edges.map((server) => server.stop()));
     await this.#balancer?.stop();
     await Promise.all(this.#processes.map((process) => process.stop()));
     await Promise.all(this.servers.map((server) => server.stop()));
@@ -195,10 +214,10 @@ class RunningCluster implements Cluster {
   }
 
   /** The handle's getters must stay live, so it is extended and not copied. */
-  async #serve(role: ClusterServer['role'], start: () => Promise<TestServer>): Promise<string> {
-    const server = Object.assign(await start(), { name: role, role });
+  async #serve(role: ClusterServer['role'], start: () => Promise<TestServer>, name: string = role): Promise<string> {
+    const server = Object.assign(await start(), { name, role });
     this.servers.push(server);
-    this.#options.onEvent?.(`${role} runs at ${server.url}, pid ${server.pid}`);
+    this.#options.onEvent?.(`${name} runs at ${server.url}, pid ${server.pid}`);
     return server.url;
   }
 

@@ -5,7 +5,11 @@ import { withLock } from './lock.ts';
 import { CACHE_DIR } from './project-root.ts';
 import { runTool } from './run-tool.ts';
 
-export type ServerName = 'nats-server' | 'redis-server';
+/** What is not on every machine: servers, and the browser that stands for all browsers. */
+export type ServerName = 'nats-server' | 'redis-server' | 'nginx' | 'varnishd' | 'chromium';
+
+/** Where the package of the system has another name than the program. */
+const PACKAGES: Partial<Record<ServerName, string>> = { varnishd: 'varnish' };
 
 /** Built from source where Go is at hand: pinned, so that every machine tests against the same one. */
 const GO_MODULES: Partial<Record<ServerName, string>> = {
@@ -33,7 +37,7 @@ export async function findServer(name: ServerName): Promise<string> {
         failures.push(error);
       }
     }
-    const remedy = `Install ${name} (for example \`apt-get install ${name}\`) so that it is on PATH.`;
+    const remedy = `Install ${name} (for example \`apt-get install ${packageOf(name)}\`) so that it is on PATH.`;
     throw new ShapecastError('SERVER_MISSING', remedy, {}, new AggregateError(failures));
   });
 }
@@ -59,21 +63,35 @@ async function buildWithGo(name: ServerName): Promise<string | undefined> {
   return search(name);
 }
 
+function packageOf(name: ServerName): string {
+  return PACKAGES[name] ?? name;
+}
+
 const POLICY = '/usr/sbin/policy-rc.d';
+/** Somebody else on this machine may be installing something: how long apt waits for them. */
+const APT = ['-o', 'DPkg::Lock::Timeout=300'];
 
 async function installWithApt(name: ServerName): Promise<string | undefined> {
   if (process.getuid?.() !== 0 || (await search('apt-get')) === undefined) return undefined;
-  // Debian starts what it installs unless this script says no (101).
-  const ours = await writeFile(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755, flag: 'wx' }).then(
-    () => true,
-    () => false,
-  );
-  try {
-    const env = { DEBIAN_FRONTEND: 'noninteractive' };
-    await runTool('apt-get', ['update'], env);
-    await runTool('apt-get', ['install', '-y', '--no-install-recommends', name], env);
-  } finally {
-    if (ours) await rm(POLICY, { force: true });
-  }
-  return search(name);
+  // One apt at a time, whichever server it is for.
+  return withLock(join(CACHE_DIR, 'apt.lock'), async () => {
+    // Debian starts what it installs unless this script says no (101).
+    const ours = await writeFile(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755, flag: 'wx' }).then(
+      () => true,
+      () => false,
+    );
+    try {
+      const env = { DEBIAN_FRONTEND: 'noninteractive' };
+      // The lists may be good enough as they are, and their lock has no waiting time.
+      const stale = await runTool('apt-get', ['update'], env).catch((error: unknown) => error as Error);
+      await runTool('apt-get', [...APT, 'install', '-y', '--no-install-recommends', packageOf(name)], env).catch(
+        (error: unknown) => {
+          throw stale instanceof Error ? new AggregateError([stale, error], String(error)) : error;
+        },
+      );
+    } finally {
+      if (ours) await rm(POLICY, { force: true });
+    }
+    return search(name);
+  });
 }

@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ShapecastError } from '@shapecast/errors';
-import { freePort, guardProcess, signalAll, waitGone, type Guard } from '@shapecast/local-postgres';
+import { childrenOf, freePort, guardProcess, signalAll, waitGone, type Guard } from '@shapecast/local-postgres';
 
 /** A server that a test started, on loopback, with a data folder of its own. */
 export interface TestServer {
@@ -25,10 +25,16 @@ export interface TestServer {
 }
 
 export interface ServerSpec {
-  /** `nats` or `redis`: for folders and messages. */
+  /** Such as `nats`: for folders and messages. */
   readonly name: string;
   readonly command: string;
   readonly args: (port: number, dataDir: string) => readonly string[];
+  /** On top of our own environment. */
+  readonly env?: (port: number, dataDir: string) => Readonly<Record<string, string>>;
+  /** Ends it and its children where we are killed ourselves. Default SIGKILL, which children would survive. */
+  readonly guardSignal?: 'SIGTERM';
+  /** Lets other users into the data folder. */
+  readonly openDir?: boolean;
   readonly url: (port: number) => string;
   /** Resolves true once the server does its work on that port; rejections count as not yet. */
   readonly probe: (port: number) => Promise<boolean>;
@@ -39,16 +45,17 @@ const PORT_TIMEOUT_MS = 10_000;
 const STOP_TIMEOUT_MS = 10_000;
 
 /** Starts a server; resolves once its probe succeeds. Another port is tried when the one we found was taken meanwhile. */
-export async function startServer(spec: ServerSpec, givenDir?: string): Promise<TestServer> {
+export async function startServer(spec: ServerSpec, givenDir?: string, givenPort?: number): Promise<TestServer> {
   const dataDir = givenDir === undefined ? await mkdtemp(join(tmpdir(), `shapecast-${spec.name}-`)) : resolve(givenDir);
   await mkdir(dataDir, { recursive: true });
+  if (spec.openDir === true) await chmod(dataDir, 0o755);
   for (let attempt = 1; ; attempt += 1) {
-    const server = new ServerProcess(spec, await freePort(), dataDir, givenDir === undefined);
+    const server = new ServerProcess(spec, givenPort ?? (await freePort()), dataDir, givenDir === undefined);
     try {
       await server.start();
       return server;
     } catch (error) {
-      const taken = error instanceof Error && /address already in use/i.test(error.message);
+      const taken = givenPort === undefined && error instanceof Error && /address already in use/i.test(error.message);
       if (taken && attempt < 5) continue;
       await server.stop();
       throw error;
@@ -98,6 +105,7 @@ class ServerProcess implements TestServer {
     const logStart = (await log.stat()).size;
     const child = spawn(this.#spec.command, this.#spec.args(this.port, this.dataDir), {
       cwd: this.dataDir,
+      env: { ...process.env, ...this.#spec.env?.(this.port, this.dataDir) },
       stdio: ['ignore', log.fd, log.fd],
       // Ctrl-C in a terminal reaches us; we stop the servers after their clients.
       detached: true,
@@ -125,7 +133,7 @@ class ServerProcess implements TestServer {
     const child = this.#child;
     if (child?.pid !== undefined) {
       // A paused server would never see the request.
-      signalAll([child.pid], 'SIGCONT');
+      await this.#signalFamily(child.pid, 'SIGCONT');
       signalAll([child.pid], 'SIGTERM');
       if (!(await waitGone([child.pid], STOP_TIMEOUT_MS))) await this.kill();
       this.#ended(child);
@@ -136,22 +144,28 @@ class ServerProcess implements TestServer {
   async kill(): Promise<void> {
     const child = this.#child;
     if (child?.pid === undefined) return;
-    signalAll([child.pid], 'SIGKILL');
-    await waitGone([child.pid], STOP_TIMEOUT_MS);
+    await waitGone(await this.#signalFamily(child.pid, 'SIGKILL'), STOP_TIMEOUT_MS);
     this.#ended(child);
   }
 
   async pause(): Promise<void> {
-    if (this.pid !== undefined) signalAll([this.pid], 'SIGSTOP');
+    if (this.pid !== undefined) await this.#signalFamily(this.pid, 'SIGSTOP');
   }
 
   async resume(): Promise<void> {
-    if (this.pid !== undefined) signalAll([this.pid], 'SIGCONT');
+    if (this.pid !== undefined) await this.#signalFamily(this.pid, 'SIGCONT');
+  }
+
+  /** Some do their work in child processes, which outlive a killed parent. Resolves with all the ids. */
+  async #signalFamily(pid: number, signal: NodeJS.Signals): Promise<number[]> {
+    const family = [pid, ...(await childrenOf(pid))];
+    signalAll(family, signal);
+    return family;
   }
 
   #guarded(pid: number): Guard {
     return this.#temporary
-      ? guardProcess({ pid, signal: 'SIGKILL', removeDir: this.dataDir })
+      ? guardProcess({ pid, signal: this.#spec.guardSignal ?? 'SIGKILL', removeDir: this.dataDir })
       : guardProcess({ pid, signal: 'SIGTERM' });
   }
 
