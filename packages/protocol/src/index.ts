@@ -21,6 +21,8 @@ export {
   type DeleteRequest,
   type ShapeRequest,
 } from './request/shape-request.ts';
+export { resolveSubset, type SubsetSelection } from './request/subset.ts';
+export { exactNumbers } from './request/subset-params.ts';
 export { MUST_REFETCH_MESSAGE, snapshotEndMessage, upToDateMessage } from './messages/control.ts';
 export {
   RowEncoder,

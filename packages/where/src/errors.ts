@@ -48,3 +48,15 @@ export class ClauseRefusal extends Error {
     this.field = field;
   }
 }
+
+/**
+ * The text of a refusal: `At location N: reason`, N in characters. Syntax errors count from the start of `wrapper`, the
+ * statement that the reference puts a client's text behind (H PA-6), others from the start of the text.
+ */
+export function locate(refusal: ClauseRefusal, text: string, wrapper: string): string {
+  if (refusal.at === undefined) return refusal.message;
+  let characters = 0;
+  for (const _ of text.slice(0, refusal.at)) characters++;
+  const location = refusal.kind === 'syntax' ? characters + wrapper.length : characters;
+  return `At location ${location}: ${refusal.message}`;
+}

@@ -3,9 +3,11 @@ export {
   compileClause,
   compileCondition,
   parseStoredWhere,
+  parseSubsetWhere,
   parseWhere,
   type ParsedWhere,
 } from './parse-where.ts';
+export { parseOrderBy, type OrderColumn, type ParsedOrderBy } from './parse-order-by.ts';
 export type { WhereClause } from './clause.ts';
 export { ClauseEvaluationError, InputError } from './errors.ts';
 export type { ClauseTable } from './bind/context.ts';

@@ -5,7 +5,7 @@ import type { WhereClause } from './clause.ts';
 import { factsOf, withFacts, type ClauseColumn, type TypeFact } from './column.ts';
 import { compileTest } from './evaluate/compile.ts';
 import { generateTest } from './evaluate/generate.ts';
-import { ClauseRefusal } from './errors.ts';
+import { ClauseRefusal, locate } from './errors.ts';
 import { asQualification, foldConstants } from './evaluate/fold.ts';
 import { Ordinals } from './evaluate/ordinals.ts';
 import { CLIENT_LIMITS, parseClause, STORED_LIMITS } from './syntax/parser.ts';
@@ -27,7 +27,7 @@ export const MAX_WHERE_BYTES = 65_536;
 const MAX_TREE_NODES = 200_000;
 
 /** Syntax errors count from the start of the statement the reference wraps a clause in (H PA-6). */
-const WRAPPER_LENGTH = 'SELECT 1 WHERE '.length;
+const WRAPPER = 'SELECT 1 WHERE ';
 
 /**
  * Parses a client's where clause. `params` are the values of `$n` by n (H PA-7); surplus ones are fine.
@@ -41,14 +41,35 @@ export function parseWhere(
   columns: readonly ClauseColumn[],
   table?: ClauseTable,
 ): ParsedWhere {
+  return parse(text, params, { columns, table, stored: false });
+}
+
+/**
+ * As parseWhere, for a clause that only Postgres evaluates: text is compared by the collations it has there, and a subquery
+ * is refused in its own words (spec W 1.8). `columns` are those that may be referred to. Only `sql` of the clause is of use.
+ */
+export function parseSubsetWhere(
+  text: string,
+  params: Readonly<Record<string, string>>,
+  columns: readonly ClauseColumn[],
+  table?: ClauseTable,
+): ParsedWhere {
+  return parse(text, params, { columns, table, stored: false, postgresOnly: true });
+}
+
+function parse(
+  text: string,
+  params: Readonly<Record<string, string>>,
+  options: Omit<BindOptions, 'params'>,
+): ParsedWhere {
   try {
     if (utf8Bytes(text) > MAX_WHERE_BYTES) {
       throw new ClauseRefusal(`where clause is bigger than maximum size of ${MAX_WHERE_BYTES} bytes`);
     }
     if (!text.isWellFormed() || text.includes('\0')) throw new ClauseRefusal('where clause is not valid UTF-8 text');
-    return { ok: true, clause: bind(text, { params: numberParams(params), columns, table, stored: false }) };
+    return { ok: true, clause: bind(text, { ...options, params: numberParams(params) }) };
   } catch (error) {
-    if (error instanceof ClauseRefusal) return { ok: false, field: error.field, message: message(error, text) };
+    if (error instanceof ClauseRefusal) return { ok: false, field: error.field, message: locate(error, text, WRAPPER) };
     throw error;
   }
 }
@@ -67,7 +88,7 @@ export function parseStoredWhere(
     return bind(sql, { params: new Map(), columns: withFacts(columns, types), table: undefined, stored: true });
   } catch (error) {
     if (error instanceof ClauseRefusal)
-      throw new Error(`stored where clause: ${message(error, sql)}`, { cause: error });
+      throw new Error(`stored where clause: ${locate(error, sql, WRAPPER)}`, { cause: error });
     throw error;
   }
 }
@@ -196,13 +217,4 @@ function numberParams(params: Readonly<Record<string, string>>): ReadonlyMap<num
 
 function paramsRefusal(reason: string): ClauseRefusal {
   return new ClauseRefusal(reason, undefined, 'semantic', 'params');
-}
-
-/** `At location N: reason`, N in characters: from the statement's start for syntax errors, else from the clause's. */
-function message(refusal: ClauseRefusal, text: string): string {
-  if (refusal.at === undefined) return refusal.message;
-  let characters = 0;
-  for (const _ of text.slice(0, refusal.at)) characters++;
-  const location = refusal.kind === 'syntax' ? characters + WRAPPER_LENGTH : characters;
-  return `At location ${location}: ${refusal.message}`;
 }

@@ -1,7 +1,6 @@
 import { isFunctionWord } from './syntax/keywords.ts';
 import { quoteName } from './syntax/names.ts';
-import type { CallNode, Node, SlotNode, Subscript } from './tree.ts';
-import type { Type } from './types/type.ts';
+import type { CallNode, CompareNode, Node, SlotNode, Subscript } from './tree.ts';
 
 /**
  * Canonical SQL of a clause: columns quoted, literals as `'text'::type`, no redundant parentheses. Parsing it gives the
@@ -27,7 +26,7 @@ export function toSql(node: Node): string {
       return callSql(node);
     case 'compare': {
       const ordered = node.op !== '=' && node.op !== '<>';
-      return `${ordered ? sorted(node.left, node.by) : operand(node.left)} ${node.op} ${operand(node.right)}`;
+      return `${ordered ? sorted(node) : operand(node.left)} ${node.op} ${operand(node.right)}`;
     }
     case 'in': {
       const items = 'kind' in node.items ? toSql(node.items) : node.items.map(toSql).join(', ');
@@ -48,12 +47,12 @@ export function toSql(node: Node): string {
       const ordered = node.test.kind === 'compare' && node.test.op !== '=' && node.test.op !== '<>';
       const left =
         node.test.kind === 'compare' && ordered
-          ? sorted(node.left, node.test.by)
+          ? sorted({ ...node.test, left: node.left })
           : `${operand(node.left)}${folds ? ' COLLATE "C"' : ''}`;
       return `${left} ${node.op} ${node.all ? 'ALL' : 'ANY'} (${toSql(node.right)})`;
     }
     case 'rowCompare': {
-      const left = node.pairs.map((pair) => sorted(pair.left, pair.by));
+      const left = node.pairs.map(sorted);
       return `ROW(${left.join(', ')}) ${node.op} ROW(${node.pairs.map((pair) => toSql(pair.right)).join(', ')})`;
     }
     case 'case': {
@@ -100,10 +99,10 @@ function callSql(node: CallNode): string {
   return `${name}(${args.join(', ')})`;
 }
 
-/** An operand whose collation decides the order. */
-function sorted(node: Node, by: Type): string {
+/** The left operand, whose collation decides the order. */
+function sorted({ by, left, ownCollation }: Pick<CompareNode, 'by' | 'left' | 'ownCollation'>): string {
   const textual = by.category === 'S' || by.element?.category === 'S';
-  return textual ? `${operand(node)} COLLATE "C"` : operand(node);
+  return textual && ownCollation !== true ? `${operand(left)} COLLATE "C"` : operand(left);
 }
 
 function bracket(subscript: Subscript): string {

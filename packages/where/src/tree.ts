@@ -59,6 +59,8 @@ export interface CompareNode {
   readonly by: Type;
   readonly left: Node;
   readonly right: Node;
+  /** Text is ordered by the collation the operands have in Postgres, not by code point: in clauses that only run there. */
+  readonly ownCollation?: true;
 }
 
 /** `IS [NOT] DISTINCT FROM`: NULL is a value like others. */
@@ -124,7 +126,7 @@ export interface BoundNode {
 export interface RowCompareNode {
   readonly kind: 'rowCompare';
   readonly op: '<' | '<=' | '>' | '>=';
-  readonly pairs: readonly { readonly by: Type; readonly left: Node; readonly right: Node }[];
+  readonly pairs: readonly Pick<CompareNode, 'by' | 'left' | 'right' | 'ownCollation'>[];
 }
 
 export interface CaseNode {

@@ -95,6 +95,10 @@ describe('RowEncoder', () => {
       '{"key":"\\"public\\".\\"items\\"/\\"1\\"","value":{"id":"1","title":"one"},' +
         '"headers":{"operation":"insert","relation":["public","items"]}}',
     );
+    expect(encoder.subsetRow(['one', '1'], 1938472013)).toBe(
+      '{"key":"\\"public\\".\\"items\\"/\\"1\\"","value":{"id":"1","title":"one"},' +
+        '"headers":{"operation":"insert","relation":["public","items"],"snapshot_mark":1938472013}}',
+    );
     const body = encoder.update(update(['one', '1'], ['uno', '1']), headers);
     expect(Buffer.from(bodyBytes(body, true)).toString()).toBe(
       '{"key":"\\"public\\".\\"items\\"/\\"1\\"","value":{"id":"1","title":"uno"},' +
@@ -170,6 +174,8 @@ describe('RowEncoder', () => {
         const stream = ',"txids":[743],"lsn":"26795384","op_position":2';
 
         expect(encoder.snapshotRow(now)).toBe(text('insert', now, json(now, selected), '}}'));
+        const marked = text('insert', now, json(now, selected), ',"snapshot_mark":7}}');
+        expect(encoder.subsetRow(now, 7)).toBe(marked);
         expect(encoder.insert(change, headers)).toBe(text('insert', now, json(now, selected), stream));
         const updated = selected.filter((c) => keys.includes(c) || changed.includes(c));
         const value =

@@ -86,6 +86,11 @@ export class RowEncoder {
     return `{"key":${this.#key.json(tuple)},"value":${this.#all(tuple)}${this.#snapshotTail}`;
   }
 
+  /** A row of a subset snapshot (SU-8), as a whole. */
+  subsetRow(tuple: Tuple, mark: number): string {
+    return `{"key":${this.#key.json(tuple)},"value":${this.#all(tuple)}${this.#headers.insert},"snapshot_mark":${mark}}}`;
+  }
+
   /** Whether an update changed the key: then it is a delete and an insert (MS-8). */
   changesKey(change: UpdateChange): boolean {
     const { changed } = change;

@@ -160,6 +160,26 @@ describe('columns', () => {
     expect(definition('table=gen&columns=id,n', gen).definition.columns).toEqual(['id', 'n']);
   });
 
+  test('stored generated columns are columns like others where the server publishes them, virtual ones never', () => {
+    const published = { ...gen, publishesGenerated: true };
+    expect(definition('table=gen&where=doubled%3D%27x%27', published).definition).toMatchObject({
+      columns: ['doubled', 'id', 'n'],
+      allColumns: true,
+      where: expect.stringContaining('doubled') as string,
+    });
+    const virtual = {
+      ...published,
+      columns: [...gen.columns.slice(0, 2), column('doubled', 3, { generated: 'virtual' })],
+    };
+    expect(errors('table=gen&columns=id,doubled', virtual)).toEqual({ columns: [GENERATED] });
+  });
+
+  test('a condition on a column that is not published is refused', () => {
+    expect(errors('table=gen&columns=id,n&where=doubled%3D%27x%27', gen)).toEqual({
+      where: [expect.stringContaining('unknown reference doubled')],
+    });
+  });
+
   test('keys are in key order, and all columns without a primary key', () => {
     expect(definition('table=cpk', cpk).definition).toMatchObject({
       keyColumns: ['first', 'second', 'third'],

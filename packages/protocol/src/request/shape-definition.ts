@@ -2,6 +2,7 @@ import {
   buildDefinition,
   buildFingerprint,
   keyColumnNames,
+  unpublishedColumns,
   type Fingerprint,
   type RelationInfo,
   type ShapeDefinition,
@@ -69,7 +70,7 @@ function selectedColumns(params: DefinitionParams, relation: RelationInfo): Chec
     if (problem !== undefined) return refuse('columns', problem);
     selected = listed.value;
   }
-  const generated = relation.columns.filter((column) => column.generated !== 'none' && selected.includes(column.name));
+  const generated = unpublishedColumns(relation).filter((column) => selected.includes(column.name));
   if (generated.length === 0) return accept(selected);
   const names = generated.map((column) => column.name).join(', ');
   const hint =
@@ -98,6 +99,9 @@ function columnProblem(
 function whereClause(params: DefinitionParams, relation: RelationInfo): Checked<WhereClause | undefined> {
   // Without a clause nobody looks at its parameters (PA-7).
   if (params.where === undefined) return accept(undefined);
-  const parsed = parseWhere(params.where, params.params ?? {}, relation.columns, relation);
+  // A condition on what never comes with a change could not be followed.
+  const unpublished = unpublishedColumns(relation);
+  const columns = relation.columns.filter((column) => !unpublished.includes(column));
+  const parsed = parseWhere(params.where, params.params ?? {}, columns, relation);
   return parsed.ok ? accept(parsed.clause) : refuse(parsed.field, parsed.message);
 }

@@ -83,12 +83,17 @@ describe('parseShapeRequest', () => {
       live: false,
       definition: { columns: ['id'], params: { 1: 'x' } },
     });
-    expect(parseShapeRequest({ offset: '-1', params: { 1: 7 } }).ok).toBe(false);
+    expect(parseShapeRequest({ offset: '-1', params: { 1: 7, 2: true, 3: 'x' } })).toMatchObject({
+      value: { definition: { params: { 1: '7', 2: 'true', 3: 'x' } } },
+    });
+    for (const params of [{ 1: null }, { 1: {} }, { 1: ['x'] }, ['x'], '{"1":"x"}', 7]) {
+      expect(parseShapeRequest({ offset: '-1', params }).ok).toBe(false);
+    }
   });
 
   test('one subset key, even an unknown one, makes a subset request', () => {
-    expect(accepted('offset=-1&subset__foo=1').subset).toBe(true);
-    expect(accepted('offset=-1').subset).toBe(false);
+    expect(accepted('offset=-1&subset__foo=1').subset).toEqual({ foo: '1' });
+    expect(accepted('offset=-1')).not.toHaveProperty('subset');
   });
 });
 

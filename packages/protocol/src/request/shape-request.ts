@@ -24,7 +24,8 @@ export interface ShapeRequest {
   readonly live: boolean;
   readonly sse: boolean;
   readonly cursor: string;
-  readonly subset: boolean;
+  /** Members of the subset, for `resolveSubset`; absent when the request is for the log. */
+  readonly subset?: Params;
 }
 
 /** What DELETE names: a definition, a handle, or both (DE-2). */
@@ -42,8 +43,7 @@ export function parseShapeRequest(params: Params): Checked<ShapeRequest> {
   const live = loose(params.live) ?? false;
   const oldSse = types.boolean('experimental_live_sse', 'live_sse') ?? false;
   const sse = loose(params.live_sse) ?? oldSse;
-  const subset = params.subset !== undefined && params.subset !== null;
-  if (subset && !isObject(params.subset)) types.invalid('subset');
+  const subset = types.object('subset');
   if (types.errors !== undefined) return { ok: false, errors: types.errors };
 
   if (offsetText === undefined) return refuse('offset', "can't be blank");
@@ -62,7 +62,7 @@ export function parseShapeRequest(params: Params): Checked<ShapeRequest> {
     live,
     sse,
     cursor: typeof params.cursor === 'string' ? params.cursor : '',
-    subset,
+    ...(subset === undefined ? undefined : { subset }),
   });
 }
 
@@ -135,6 +135,12 @@ class TypeCheck {
     return this.invalid(field);
   }
 
+  object(name: string): Params | undefined {
+    const value = this.#params[name];
+    if (value === undefined || value === null) return undefined;
+    return isObject(value) ? value : this.invalid(name);
+  }
+
   definition(): DefinitionParams {
     const table = this.text('table');
     const where = this.text('where');
@@ -171,10 +177,18 @@ class TypeCheck {
     const value = this.#params.params;
     if (value === undefined || value === null) return undefined;
     if (typeof value === 'string' && value.trim() === '') return undefined;
-    if (!isObject(value) || !Object.values(value).every((item) => typeof item === 'string'))
-      return this.invalid('params');
-    return value as Readonly<Record<string, string>>;
+    if (!isObject(value)) return this.invalid('params');
+    // A URL has text only; JSON bodies may have the value itself.
+    const texts = Object.entries(value).map(([key, item]) => [key, scalarText(item)] as const);
+    if (texts.some(([, text]) => text === undefined)) return this.invalid('params');
+    return Object.fromEntries(texts) as Readonly<Record<string, string>>;
   }
+}
+
+/** The text of a JSON scalar as Postgres reads it; null has none. */
+function scalarText(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
 }
 
 /** `live` and `live_sse`: present means true, whatever the value, except the literal `false` (QP-4, QP-10). */

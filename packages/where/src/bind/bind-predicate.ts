@@ -60,7 +60,15 @@ export function bindExactly(context: BindContext, op: CompareOp, left: Bound, ri
   if (by.compare === undefined) throw noOverload([left, right], at);
   if (op === '=' || op === '<>') checkEquality(by, [left, right], at);
   else checkOrder(context, by, [left, right], at);
-  return { kind: 'compare', op, by, left: coerce(left, first, context.fix), right: coerce(right, second, context.fix) };
+  const ownCollation = context.postgresOnly && ![left, right].some(({ collations }) => collations === 'C');
+  return {
+    kind: 'compare',
+    op,
+    by,
+    left: coerce(left, first, context.fix),
+    right: coerce(right, second, context.fix),
+    ...(ownCollation ? { ownCollation } : undefined),
+  };
 }
 
 /** Operators of two types compare by the wider one. */

@@ -140,7 +140,7 @@ export function bindRows(context: BindContext, op: string, left: Of<'row'>, righ
     case '>=': {
       const pairs = sides.map(([a, b]) => bindCompare(context, op, a, b, at));
       if (pairs.length === 1) return pairs[0] as Node;
-      return { kind: 'rowCompare', op, pairs: pairs.map((one) => ({ by: one.by, left: one.left, right: one.right })) };
+      return { kind: 'rowCompare', op, pairs: pairs.map(({ kind: _kind, op: _op, ...one }) => one) };
     }
     default:
       throw noOverload([], at);

@@ -42,6 +42,8 @@ export interface BindOptions {
   readonly table: ClauseTable | undefined;
   /** The text is canonical SQL made earlier: what needs catalog facts was checked then (see parseStoredWhere). */
   readonly stored: boolean;
+  /** See BindContext. */
+  readonly postgresOnly?: boolean;
 }
 
 /** A column cannot be cast to these, whatever Postgres says (spec W R28). */
@@ -67,6 +69,10 @@ class Binder implements BindContext {
 
   get stored(): boolean {
     return this.#options.stored;
+  }
+
+  get postgresOnly(): boolean {
+    return this.#options.postgresOnly === true;
   }
 
   get databaseCollation(): ClauseTable['databaseCollation'] {
@@ -160,6 +166,7 @@ class Binder implements BindContext {
       case 'sqlValue':
         throw new ClauseRefusal('SQLValueFunction is not supported in this context', at);
       case 'subquery':
+        if (this.postgresOnly) throw new ClauseRefusal('Subqueries are not allowed in subsets');
         throw subqueryRefusal(syntax);
     }
   }

@@ -29,7 +29,7 @@ export function checkOrder(context: BindContext, by: Type, operands: readonly Bo
     throw new ClauseRefusal('ordering comparison of jsonb is not supported', at);
   }
   if (!isCollatable(by)) return;
-  if (context.stored || operands.some(({ collations }) => collations === 'C')) return;
+  if (context.stored || context.postgresOnly || operands.some(({ collations }) => collations === 'C')) return;
   const columns = collated(operands);
   const advice = `${OUTSIDE}; add COLLATE "C"`;
   if (columns.length === 0) {
@@ -48,6 +48,8 @@ export function checkOrder(context: BindContext, by: Type, operands: readonly Bo
 /** How `what` (ILIKE, lower) maps letters in these operands (spec W 5.3). */
 export function foldOf(context: BindContext, what: string, operands: readonly Bound[], at: number): CaseFold {
   if (operands.some(({ collations }) => collations === 'C')) return 'ascii';
+  // Only says whether the SQL has a COLLATE of its own.
+  if (context.postgresOnly) return 'one';
   const columns = collated(operands);
   // Canonical SQL says COLLATE "C" where letters are ASCII only.
   if (context.stored && columns.every((column) => column.collation === undefined)) return 'one';

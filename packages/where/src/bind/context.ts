@@ -27,6 +27,8 @@ export interface BindContext {
   /** Canonical SQL is being read back: what needs catalog facts was checked when it was made. */
   readonly stored: boolean;
   readonly databaseCollation: ColumnCollation | undefined;
+  /** The clause runs in Postgres alone: collations we cannot reproduce are no obstacle, and columns keep their own. */
+  readonly postgresOnly: boolean;
 }
 
 /** A second look at an operand whose first use may have given it a type. */

@@ -27,7 +27,7 @@ export function parseClause(source: string, limits: ClauseLimits): Syntax {
 }
 
 /** Runs the parts of the parser with a stack of their own: nesting is bounded by `limits` and not by the call stack. */
-function parseGoal(parser: ExpressionParser, grammar: Grammar, first: Goal): Syntax {
+export function parseGoal(parser: ExpressionParser, grammar: Grammar, first: Goal): Syntax {
   const parts: { readonly parsing: Parsing<Syntax>; readonly goal: Goal }[] = [];
   let nesting = 0;
   let goal: Goal | undefined = first;
