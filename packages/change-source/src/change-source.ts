@@ -1,4 +1,4 @@
-import type { Cell, Lsn, TransactionPart } from '@shapecast/log';
+import type { Cell, Lsn, Relation, TransactionPart } from '@shapecast/log';
 
 /** Who answers on the replication connection; compared with what was seen before to prove continuity (spec R 6.5). */
 export interface SourceIdentity {
@@ -32,6 +32,11 @@ export interface ReplicationHandler {
    * was handed over (spec R 8.4.2 a and b).
    */
   onIdle(walEnd: Lsn): void;
+  /**
+   * A relation is described, for the first time in the session or anew, before a part with its changes is handed over. Must
+   * not throw.
+   */
+  onRelation?(relation: Relation): void;
 }
 
 /** An exclusive replication session: it holds the source's lock until closed. */
@@ -96,5 +101,34 @@ export interface SnapshotSink {
    */
   onSnapshot(info: SnapshotInfo): Promise<'use' | 'retry'>;
   /** A bounded batch of rows, cells in the order of `columns`, in the stream's text form. The cursor waits for the promise. */
+  onRows(rows: readonly (readonly Cell[])[]): Promise<void>;
+}
+
+/** Some rows of a table as they are now, in an order (spec H 13, R 10.9). */
+export interface SubsetRequest {
+  readonly schema: string;
+  readonly table: string;
+  readonly oid: number;
+  /** Columns to fetch, in this order. */
+  readonly columns: readonly string[];
+  /** Canonical SQL. Rows meet all of them, each taken as a whole (SU-5). */
+  readonly conditions: readonly string[];
+  /** Without `nulls` they come last when ascending and first when descending, as Postgres has it. */
+  readonly orderBy: readonly {
+    readonly column: string;
+    readonly descending: boolean;
+    readonly nulls?: 'first' | 'last';
+  }[];
+  /** Decimal integers. */
+  readonly limit?: string;
+  readonly offset?: string;
+  /** How long Postgres may work on it in all; the time that the sink takes does not count (SU-12). */
+  readonly timeoutMs: number;
+}
+
+export interface SubsetSink {
+  /** Comes once, with the first rows at hand: most of what can fail has not. */
+  onSnapshot(info: SnapshotInfo): Promise<void>;
+  /** As for a snapshot. */
   onRows(rows: readonly (readonly Cell[])[]): Promise<void>;
 }

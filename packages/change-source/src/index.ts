@@ -8,9 +8,12 @@ export type {
   SnapshotSink,
   SourceIdentity,
   SourceProgress,
+  SubsetRequest,
+  SubsetSink,
 } from './change-source.ts';
-export type { SourceDatabase } from './source-database.ts';
+export type { SourceDatabase, TableToPublish, TableTree } from './source-database.ts';
 export { openPgChangeSource, type PgChangeSourceOptions } from './pg/pg-change-source.ts';
+export { connectionBudget } from './pg/connection-budget.ts';
 export { openPgSourceDatabase, type PgSourceDatabaseOptions } from './pg/pg-source-database.ts';
 export {
   MemoryDatabase,

@@ -26,6 +26,33 @@ export interface Relation {
   readonly columns: readonly RelationColumn[];
   /** Ordinals (into `columns`) of the primary key, in key order. Empty when the table has none: then all columns are key. */
   readonly keyColumns: readonly number[];
+  /** Tables that show the rows of this one as their own, from any distance. Absent when there are none. */
+  readonly ancestors?: readonly Ancestor[];
+}
+
+/** A table above another one: the partitioned table of a partition, or the parent in classic inheritance (spec R 7.15). */
+export interface Ancestor {
+  readonly oid: number;
+  /**
+   * The ancestor's columns in its catalog order, as ordinals into the columns of the relation below. Absent when they are the
+   * same columns in the same order.
+   */
+  readonly columns?: readonly number[];
+  /** Ordinals, into the ancestor's columns, of its primary key in key order; empty when it has none. */
+  readonly keyColumns: readonly number[];
+  /** Absent when the relation is under the ancestor since it was created: all it ever held is in the stream. */
+  readonly joined?: Joined;
+}
+
+/**
+ * When a relation that may have held rows came under an ancestor. A snapshot of the ancestor that does not see it is short of
+ * those rows, and so is everything built on it.
+ */
+export interface Joined {
+  /** 64-bit id of the transaction that did it. It may have been a subtransaction, which no snapshot lists. */
+  readonly xid: bigint;
+  /** `pg_snapshot_xmax` of a snapshot that saw it: so does every snapshot with a greater one. */
+  readonly seenXmax: bigint;
 }
 
 interface ChangeBase {

@@ -1,4 +1,4 @@
-import type { Cell, Change, Relation, RelationColumn, TransactionPart, Tuple } from './change.ts';
+import type { Ancestor, Cell, Change, Relation, RelationColumn, TransactionPart, Tuple } from './change.ts';
 import { parseDecimalLsn, type Lsn } from './lsn.ts';
 import type { DataRecord, RecordChain, TxRecord } from './record.ts';
 
@@ -7,7 +7,8 @@ import type { DataRecord, RecordChain, TxRecord } from './record.ts';
  * than anything we could write in TypeScript. Positional arrays keep it small; 64-bit numbers are decimal strings.
  *
  *     {"v":1,"kind":"data","inc":1,"epoch":4,"prev":[lsn,op,progressLsn],"rels":[relation...],"parts":[part...]}
- *     relation  [oid, schema, name, replicaIdentity, [name, typeOid, typeMod, ...], keyColumns]
+ *     relation  [oid, schema, name, replicaIdentity, [name, typeOid, typeMod, ...], keyColumns, [ancestor...]?]
+ *     ancestor  [oid, columns | 0, keyColumns, xid, seenXmax]                    the last two only where it joined
  *     part      [lsn, endLsn, xid, commitTimeUs, flags, [change...]]        flags: 1 begin, 2 commit
  *     change    [0, rel, op, new] insert                [1, rel, op, new, [ordinal, old, ...]] update
  *               [2, rel, op, old] delete                [3, rel, op] truncate        [4, rel, op, reason] unusable
@@ -27,6 +28,14 @@ type RelationWire = [
   replicaIdentity: Relation['replicaIdentity'],
   columns: (string | number)[],
   keyColumns: readonly number[],
+  ancestors?: AncestorWire[],
+];
+type AncestorWire = [
+  oid: number,
+  columns: readonly number[] | 0,
+  keyColumns: readonly number[],
+  xid?: string,
+  seenXmax?: string,
 ];
 type UnusableReason = 'no_old_row' | 'oversize';
 type ChangeWire =
@@ -172,11 +181,19 @@ function relationText(relation: Relation): string {
   let text = relationTexts.get(relation);
   if (text === undefined) {
     const columns = relation.columns.flatMap((column) => [column.name, column.typeOid, column.typeMod]);
-    const { oid, schema, name, replicaIdentity, keyColumns } = relation;
-    text = JSON.stringify([oid, schema, name, replicaIdentity, columns, keyColumns] satisfies RelationWire);
+    const { oid, schema, name, replicaIdentity, keyColumns, ancestors } = relation;
+    const wire: RelationWire = [oid, schema, name, replicaIdentity, columns, keyColumns];
+    if (ancestors) wire.push(ancestors.map(encodeAncestor));
+    text = JSON.stringify(wire);
     relationTexts.set(relation, text);
   }
   return text;
+}
+
+function encodeAncestor({ oid, columns, keyColumns, joined }: Ancestor): AncestorWire {
+  const wire: AncestorWire = [oid, columns ?? 0, keyColumns];
+  if (joined) wire.push(String(joined.xid), String(joined.seenXmax));
+  return wire;
 }
 
 function encodePart(part: TransactionPart, indexOf: (relation: Relation) => number): PartWire {
@@ -231,12 +248,24 @@ function decodeLsn(text: string): Lsn {
 }
 
 function decodeRelation(wire: RelationWire): Relation {
-  const [oid, schema, name, replicaIdentity, flat, keyColumns] = wire;
+  const [oid, schema, name, replicaIdentity, flat, keyColumns, ancestors] = wire;
   const columns: RelationColumn[] = [];
   for (let i = 0; i < flat.length; i += 3) {
     columns.push({ name: flat[i] as string, typeOid: flat[i + 1] as number, typeMod: flat[i + 2] as number });
   }
-  return { oid, schema, name, replicaIdentity, columns, keyColumns };
+  const relation = { oid, schema, name, replicaIdentity, columns, keyColumns };
+  return ancestors ? { ...relation, ancestors: ancestors.map(decodeAncestor) } : relation;
+}
+
+function decodeAncestor([oid, columns, keyColumns, xid, seenXmax]: AncestorWire): Ancestor {
+  return {
+    oid,
+    ...(columns === 0 ? {} : { columns }),
+    keyColumns,
+    ...(xid === undefined || seenXmax === undefined
+      ? {}
+      : { joined: { xid: BigInt(xid), seenXmax: BigInt(seenXmax) } }),
+  };
 }
 
 function decodePart(wire: PartWire, relations: readonly Relation[]): TransactionPart {

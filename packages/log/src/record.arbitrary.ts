@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { Cell, Change, Position, Relation, TransactionPart } from './change.ts';
+import type { Ancestor, Cell, Change, Position, Relation, TransactionPart } from './change.ts';
 import { lsn } from './lsn.ts';
 import type { DataRecord, RecordHeader, TxRecord } from './record.ts';
 
@@ -18,17 +18,33 @@ const anyHeader: fc.Arbitrary<RecordHeader> = fc.record({
 const anyText = fc.string({ unit: 'binary', maxLength: 12 });
 const anyCell: fc.Arbitrary<Cell> = fc.oneof(anyText, fc.constant(null), fc.constant(''), fc.constant('NULL'));
 
-const anyRelation: fc.Arbitrary<Relation> = fc.record({
-  oid: fc.nat(),
-  schema: anyText,
-  name: anyText,
-  replicaIdentity: fc.constantFrom('d', 'n', 'f', 'i'),
-  columns: fc.array(fc.record({ name: anyText, typeOid: fc.nat(), typeMod: fc.integer() }), {
-    minLength: 1,
-    maxLength: 5,
-  }),
-  keyColumns: fc.uniqueArray(fc.nat({ max: 4 }), { maxLength: 3 }),
-});
+const anyOrdinals = fc.uniqueArray(fc.nat({ max: 4 }), { maxLength: 3 });
+
+const anyAncestor: fc.Arbitrary<Ancestor> = fc.record(
+  {
+    oid: fc.nat(),
+    columns: anyOrdinals,
+    keyColumns: anyOrdinals,
+    joined: fc.record({ xid: u64, seenXmax: u64 }),
+  },
+  { requiredKeys: ['oid', 'keyColumns'] },
+);
+
+const anyRelation: fc.Arbitrary<Relation> = fc.record(
+  {
+    oid: fc.nat(),
+    schema: anyText,
+    name: anyText,
+    replicaIdentity: fc.constantFrom('d', 'n', 'f', 'i'),
+    columns: fc.array(fc.record({ name: anyText, typeOid: fc.nat(), typeMod: fc.integer() }), {
+      minLength: 1,
+      maxLength: 5,
+    }),
+    keyColumns: anyOrdinals,
+    ancestors: fc.array(anyAncestor, { minLength: 1, maxLength: 3 }),
+  },
+  { requiredKeys: ['oid', 'schema', 'name', 'replicaIdentity', 'columns', 'keyColumns'] },
+);
 
 function anyChange(relation: Relation): fc.Arbitrary<Change> {
   const width = relation.columns.length;

@@ -1,4 +1,4 @@
-export { keyColumnNames, type ColumnInfo, type RelationInfo } from './relation-info.ts';
+export { keyColumnNames, unpublishedColumns, type ColumnInfo, type RelationInfo } from './relation-info.ts';
 export type { Fingerprint, ShapeDefinition } from './definition.ts';
 export {
   buildDefinition,

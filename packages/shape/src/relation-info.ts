@@ -38,6 +38,13 @@ export interface RelationInfo {
   readonly columns: readonly ColumnInfo[];
   /** Of the database; absent when not known. */
   readonly databaseCollation?: ColumnCollation;
+  /** The server can publish stored generated columns: version 18 and later. Absent means no. */
+  readonly publishesGenerated?: boolean;
+}
+
+/** Columns whose values never come with a change: generated ones, unless they are stored and the server publishes those. */
+export function unpublishedColumns({ columns, publishesGenerated }: RelationInfo): ColumnInfo[] {
+  return columns.filter(({ generated }) => generated === 'virtual' || (generated === 'stored' && !publishesGenerated));
 }
 
 /** Names of the key columns: the primary key in key order, or all columns in catalog order when there is none (KY-1). */

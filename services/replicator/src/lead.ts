@@ -4,6 +4,7 @@ import { maxLsn, type Lsn, type TransactionPart } from '@shapecast/log';
 import { publishTableSubject, type Messaging } from '@shapecast/messaging';
 import { abortReason, type Clock, type Logger } from '@shapecast/service-kit';
 import { keepLeaderRecord } from './heartbeat.ts';
+import { IdentityRepair } from './identity-repair.ts';
 import type { ReplicatorOptions } from './options.ts';
 import { Outbox } from './outbox.ts';
 import { endOf } from './packing.ts';
@@ -94,11 +95,12 @@ class Leadership {
     const stopServing = messaging.rpc.serve(subject, (request, rpcSignal) =>
       publishTable(database, request, rpcSignal),
     );
+    const repair = new IdentityRepair(this.#deps, ending);
     const background = [this.#heartbeat(ending), this.#reportProgress(ending), this.#confirmDurable(ending)];
     this.#showActive(status);
     log.info({ event: 'ready', slotConfirmed: String(session.slot.confirmedLsn) }, 'replicator leads the source');
     try {
-      await this.#stream(session, ending);
+      await this.#stream(session, repair, ending);
       if (this.#lost.signal.aborted) throw this.#lost.signal.reason;
       await this.#drain(clock);
       session.confirm(this.#progress.confirmed);
@@ -106,12 +108,12 @@ class Leadership {
       this.#lost.abort(new ShapecastError('SOURCE_UNAVAILABLE', 'The replication session has ended.'));
       this.#outbox.close();
       stopServing();
-      await Promise.allSettled(background);
+      await Promise.allSettled([...background, repair.settled()]);
       status.outbox = undefined;
     }
   }
 
-  async #stream(session: ReplicationSession, ending: AbortSignal): Promise<void> {
+  async #stream(session: ReplicationSession, repair: IdentityRepair, ending: AbortSignal): Promise<void> {
     try {
       await session.stream(
         {
@@ -120,6 +122,7 @@ class Leadership {
             this.#move(transactionReceived(this.#progress, walEnd));
             this.#outbox.idle(walEnd);
           },
+          onRelation: repair.check,
         },
         ending,
       );

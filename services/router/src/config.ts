@@ -25,12 +25,22 @@ export const routerConfig = z.object({
   redisUrl: z.string({ error: 'is required' }).describe('Redis server of the shape store.'),
   poolSize: count(20, 'Connections to Postgres for snapshots and catalog.', 2),
   snapshotConcurrency: count(16, 'Snapshots that this process takes at the same time.', 1),
+  subsetConcurrency: count(
+    8,
+    'Subset queries that this process runs at the same time; at most half of the connections for snapshots.',
+    1,
+  ),
+  subsetTimeoutMs: milliseconds(30_000, 'How long Postgres may work on a subset query.'),
   windowBytes: bytes(16 * 1024 * 1024, 'Size of the stream records kept decoded for the shards of this process.'),
   maxScannedClauses: count(
     DEFAULT_MAX_SCANNED_CLAUSES,
     'Different where clauses of one table that no index serves; shapes beyond it are refused.',
   ),
   heartbeatMs: milliseconds(1_000, 'How often this router tells the others that it lives; they forget it after 5 s.'),
+  catalogCheckMs: milliseconds(
+    10_000,
+    'How often partitions that came or went, and renamed or dropped tables, are looked for.',
+  ),
   healthPort: count(3001, 'Port of /live, /ready and /health.'),
   healthHost: z.string().default('0.0.0.0').describe('Address of the health port.'),
 });
@@ -44,9 +54,12 @@ export const routerConfigNames = {
   redisUrl: ['SHAPECAST_REDIS_URL'],
   poolSize: ['SHAPECAST_DB_POOL_SIZE', 'ELECTRIC_DB_POOL_SIZE'],
   snapshotConcurrency: ['SHAPECAST_SNAPSHOT_CONCURRENCY'],
+  subsetConcurrency: ['SHAPECAST_SUBSET_CONCURRENCY'],
+  subsetTimeoutMs: ['SHAPECAST_SUBSET_TIMEOUT'],
   windowBytes: ['SHAPECAST_ROUTER_WINDOW_BYTES'],
   maxScannedClauses: ['SHAPECAST_MAX_SCANNED_CLAUSES'],
   heartbeatMs: ['SHAPECAST_ROUTER_HEARTBEAT'],
+  catalogCheckMs: ['ELECTRIC_TWEAKS_SCHEMA_RECONCILER_PERIOD'],
   healthPort: ['SHAPECAST_HEALTH_PORT'],
   healthHost: ['SHAPECAST_HEALTH_HOST'],
 } as const;

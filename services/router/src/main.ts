@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { openPgSourceDatabase } from '@shapecast/change-source';
+import { connectionBudget, openPgSourceDatabase } from '@shapecast/change-source';
 import { ShapecastError } from '@shapecast/errors';
 import { openNatsMessaging, type Messaging } from '@shapecast/messaging';
 import {
@@ -45,8 +45,11 @@ async function main(): Promise<void> {
           routerId,
           windowBytes: config.windowBytes,
           snapshotConcurrency: config.snapshotConcurrency,
+          subsetConcurrency: Math.min(config.subsetConcurrency, connectionBudget(config.poolSize).subsets),
+          subsetTimeoutMs: config.subsetTimeoutMs,
           maxScannedClauses: config.maxScannedClauses,
           heartbeatMs: config.heartbeatMs,
+          catalogCheckMs: config.catalogCheckMs,
         },
       );
       await router.start(signal);

@@ -152,10 +152,9 @@ export class OwnedShard {
     this.announce(ended.map(([handle]) => handle));
   }
 
-  /** Ends the shapes that are one too many for their table. */
-  async endRefused(): Promise<void> {
-    const { refused, refusal } = this.index;
-    await this.rotate([...refused].map(({ handle }) => [handle, refusal] as const));
+  /** Ends the shapes that the index says must not go on. */
+  async endDue(): Promise<void> {
+    await this.rotate([...this.index.ending].map(([{ handle }, failure]) => [handle, failure] as const));
     await this.refresh();
   }
 

@@ -10,6 +10,7 @@ import { assignShards } from './membership/rendezvous.ts';
 import type { MatchingReport } from './matching/matching-report.ts';
 import { SourceShards } from './source-shards.ts';
 import { SnapshotQueue } from './snapshot/snapshot-queue.ts';
+import { SubsetServer } from './subset/subset-server.ts';
 import { DEFAULT_WORKER_OPTIONS, type ShardWorkerOptions } from './shard-worker.ts';
 
 export interface RouterDeps {
@@ -28,9 +29,15 @@ export interface RouterOptions {
   readonly windowBytes?: number;
   /** Snapshots at a time. */
   readonly snapshotConcurrency?: number;
+  /** Subset queries at a time; more wait for a moment and are then refused. */
+  readonly subsetConcurrency?: number;
+  /** How long Postgres may work on a subset query. */
+  readonly subsetTimeoutMs?: number;
   /** Different where clauses of one table that no index serves; shapes beyond it are refused (spec W 9.12). */
   readonly maxScannedClauses?: number;
   readonly heartbeatMs?: number;
+  /** How often the catalog is compared with the tables that have shapes (spec R 7.15). */
+  readonly catalogCheckMs?: number;
   /** How long a shard that another live router still owns is left to it to hand over. */
   readonly handoverMs?: number;
   /** How long the data of an ended shape stays readable (spec R 14.8). */
@@ -43,6 +50,7 @@ export interface Router extends Component {
 }
 
 const SWEEP_INTERVAL_MS = 10_000;
+const CATALOG_CHECK_MS = 10_000;
 /** However often the report is asked for, going over the templates of all tables takes a moment. */
 const MATCHING_REPORT_MS = 1_000;
 /** Bound of `randomInt`. */
@@ -60,12 +68,13 @@ class RouterService implements Router {
   readonly #log: Logger;
   readonly #membership: Membership;
   readonly #snapshots: SnapshotQueue;
+  readonly #subsets: SubsetServer;
   readonly #stop = new AbortController();
   readonly #wake = new Latch();
   readonly #loops: Promise<void>[] = [];
   readonly #seed = randomInt(SEEDS);
   #matching: { readonly at: number; readonly report: MatchingReport } | undefined;
-  #stopServing: (() => void) | undefined;
+  #stopServing: readonly (() => void)[] = [];
   #record: SourceRecord | undefined;
   #shards: SourceShards | undefined;
   /** When this router first wanted a shard that another one still owns. */
@@ -87,6 +96,10 @@ class RouterService implements Router {
       { ...deps, log: this.#log, rpc: messaging.rpc, hints: messaging.hints },
       { source, concurrency: options.snapshotConcurrency ?? 16 },
     );
+    this.#subsets = new SubsetServer(
+      { rpc: messaging.rpc, database: deps.database, clock, log: this.#log },
+      { source, concurrency: options.subsetConcurrency ?? 8, timeoutMs: options.subsetTimeoutMs ?? 30_000 },
+    );
   }
 
   report(): HealthReport {
@@ -104,6 +117,7 @@ class RouterService implements Router {
       incarnation: this.#record?.incarnation,
       routers: this.#membership.live.length,
       snapshots: this.#snapshots.size,
+      subsets: this.#subsets.report(),
       owned,
       shapes: shards.reduce((sum, shard) => sum + shard.shapes, 0),
       lag: shards.reduce((most, shard) => Math.max(most, shard.lag), 0),
@@ -123,9 +137,12 @@ class RouterService implements Router {
   /** Starts the work and returns: what it waits for (source, registries, store) may come later and may go again. */
   async start(): Promise<void> {
     const { signal } = this.#stop;
-    this.#stopServing = this.#deps.messaging.rpc.serve(introspectSubject(this.#options.source), (request, until) =>
-      this.#introspect(request, until),
-    );
+    const { rpc } = this.#deps.messaging;
+    const introspect = introspectSubject(this.#options.source);
+    this.#stopServing = [
+      rpc.serve(introspect, (request, until) => this.#introspect(request, until)),
+      this.#subsets.serve(),
+    ];
     this.#loops.push(
       this.#membership.run(signal),
       this.#watchSource(signal),
@@ -137,7 +154,7 @@ class RouterService implements Router {
   async stop(): Promise<void> {
     if (this.#stop.signal.aborted) return;
     this.#stop.abort(new Error('the router is stopping'));
-    this.#stopServing?.();
+    for (const stop of this.#stopServing) stop();
     this.#wake.set();
     this.#snapshots.close();
     await this.#shards?.stop();
@@ -248,6 +265,7 @@ class RouterService implements Router {
       {
         windowBytes: windowBytes ?? 16 * 1024 * 1024,
         worker: { ...DEFAULT_WORKER_OPTIONS, ...worker },
+        trees: { intervalMs: this.#options.catalogCheckMs ?? CATALOG_CHECK_MS },
         matching: {
           seed: this.#seed,
           shards: record.shards,

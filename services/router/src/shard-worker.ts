@@ -3,6 +3,7 @@ import { decodeShardHint, type Hints, type TxStream } from '@shapecast/messaging
 import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
 import type { ShapeStore, ShardCursor, ShardId, ShardMeta, ShardState } from '@shapecast/shape-store';
 import { Latch } from './latch.ts';
+import type { RoutedShape } from './matching/routed-shape.ts';
 import type { ShardIndex } from './matching/shard-index.ts';
 import type { Step } from './matching/step.ts';
 import { OwnedShard } from './owned-shard.ts';
@@ -17,6 +18,8 @@ interface ShardWorkerDeps {
   readonly stream: TxStream;
   readonly window: RecordWindow;
   readonly snapshots: SnapshotQueue;
+  /** Remembers what is below a table, before the first snapshot of it. */
+  readonly observe: (oid: number, signal: AbortSignal) => Promise<void>;
   /** Empty, and for this shard only. */
   readonly index: ShardIndex;
   readonly clock: Clock;
@@ -81,6 +84,11 @@ export class ShardWorker {
       lag: Math.max(0, this.#deps.window.lastSeq - Math.max(cursorSeq, pending.step?.seq ?? 0)),
       ...(this.#lastError === undefined ? {} : { lastError: this.#lastError }),
     };
+  }
+
+  /** There is something to do that the worker cannot know of. */
+  wake(): void {
+    this.#wake.set();
   }
 
   get owned(): boolean {
@@ -184,7 +192,10 @@ export class ShardWorker {
     if (clock.now() - this.#polledAt >= this.#options.metaPollMs && (await this.#poll()) === 'lost') return 'lost';
     if (!this.#place.found) await this.#place.find(signal);
     if (shard.stale) await shard.refresh();
-    if (shard.index.refused.size > 0) await shard.endRefused();
+    if (shard.index.ending.size > 0) {
+      this.#forgetTables(shard.index.ending.keys());
+      await shard.endDue();
+    }
     if (shard.offerDue) this.#offer(job);
     const unexpected = pending.collect((limits) => this.#place.read(limits), shard.start(), clock.now());
     if (unexpected) {
@@ -195,10 +206,11 @@ export class ShardWorker {
       await this.#compile(pending.waitsFor, signal);
       return 'on';
     }
-    // The first change of a table shows which of its shapes are too many.
-    if (shard.index.refused.size > 0) return 'on';
+    // The first change of a table shows which of its shapes are too many, or started without it.
+    if (shard.index.ending.size > 0) return 'on';
     const { step } = pending;
     if (step && step.rotations.size > 0) {
+      this.#forgetTables([...step.rotations.keys()].map((handle) => shard.index.get(handle)));
       await shard.rotate(step.rotations);
       await shard.refresh();
       return 'on';
@@ -208,6 +220,11 @@ export class ShardWorker {
     const untilPoll = this.#polledAt + this.#options.metaPollMs - clock.now();
     await this.#wake.wait(clock, Math.max(1, Math.min(waitMs, untilPoll)), signal);
     return 'on';
+  }
+
+  /** What ends shapes may come from how their table is published: the next ones have it looked at again. */
+  #forgetTables(shapes: Iterable<RoutedShape | undefined>): void {
+    for (const shape of shapes) if (shape) this.#deps.snapshots.forget(shape.record.definition.oid);
   }
 
   /** Many shapes take seconds to parse and to file, in which leases have to be renewed and other shards to go on. */
@@ -230,7 +247,7 @@ export class ShardWorker {
       shard.offerDue = true;
       this.#refreshSoon();
     };
-    this.#deps.snapshots.offer(shard.id, shard.index.all(), { signal, changed });
+    this.#deps.snapshots.offer(shard.id, shard.index.all(), { signal, changed, observe: this.#deps.observe });
   }
 
   async #append(step: Step): Promise<'on' | 'lost'> {

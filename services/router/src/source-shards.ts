@@ -1,3 +1,4 @@
+import type { SourceDatabase } from '@shapecast/change-source';
 import type { Hints, TxStream } from '@shapecast/messaging';
 import type { Clock, Logger } from '@shapecast/service-kit';
 import type { ShapeStore } from '@shapecast/shape-store';
@@ -7,12 +8,14 @@ import { ShardIndex, type ShardIndexOptions } from './matching/shard-index.ts';
 import { ShardWorker, type ShardWorkerOptions } from './shard-worker.ts';
 import type { SnapshotQueue } from './snapshot/snapshot-queue.ts';
 import { RecordWindow } from './stream/record-window.ts';
+import { TreeWatch, type TreeWatchOptions } from './tree-watch.ts';
 
 interface SourceShardsDeps {
   readonly store: ShapeStore;
   readonly hints: Hints;
   readonly stream: TxStream;
   readonly snapshots: SnapshotQueue;
+  readonly database: SourceDatabase;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -20,7 +23,8 @@ interface SourceShardsDeps {
 interface SourceShardsOptions {
   readonly windowBytes: number;
   readonly worker: ShardWorkerOptions;
-  readonly matching: Omit<ShardIndexOptions, 'onEvaluationError'>;
+  readonly matching: Omit<ShardIndexOptions, 'onEvaluationError' | 'onRelationBelow'>;
+  readonly trees: TreeWatchOptions;
   /** Told the owned shards whenever they change. */
   readonly onOwned: (owned: readonly number[]) => void;
 }
@@ -41,6 +45,9 @@ export class SourceShards {
   readonly #options: SourceShardsOptions;
   readonly #window: RecordWindow;
   readonly #evaluationLog: EvaluationLog;
+  readonly #trees: TreeWatch;
+  readonly #watching: Promise<void>;
+  readonly #stopWatching = new AbortController();
   readonly #running = new Map<number, Running>();
   readonly #lostAt = new Map<number, number>();
 
@@ -49,6 +56,11 @@ export class SourceShards {
     this.#options = options;
     this.#evaluationLog = new EvaluationLog(deps);
     this.#window = new RecordWindow(deps, { maxBytes: options.windowBytes, stallMs: WINDOW_STALL_MS });
+    this.#trees = new TreeWatch(
+      { ...deps, shards: () => this.#owned(), publish: (table) => deps.snapshots.publish(table) },
+      options.trees,
+    );
+    this.#watching = this.#trees.run(this.#stopWatching.signal);
   }
 
   get incarnation(): number {
@@ -77,8 +89,10 @@ export class SourceShards {
     const index = new ShardIndex({
       ...this.#options.matching,
       onEvaluationError: (shape, error) => this.#evaluationLog.failed(shape, error),
+      onRelationBelow: () => this.#trees.poke(),
     });
-    const worker = new ShardWorker({ ...this.#deps, index, window: this.#window }, id, this.#options.worker);
+    const observe = (oid: number, signal: AbortSignal) => this.#trees.observe(oid, signal);
+    const worker = new ShardWorker({ ...this.#deps, observe, index, window: this.#window }, id, this.#options.worker);
     const done = this.#run(shard, worker, abort.signal);
     this.#running.set(shard, { worker, abort, done });
   }
@@ -91,7 +105,8 @@ export class SourceShards {
   async stop(): Promise<void> {
     const all = [...this.#running.values()];
     for (const { abort } of all) abort.abort(new Error('the router is stopping'));
-    await Promise.all(all.map(({ done }) => done));
+    this.#stopWatching.abort(new Error('the router is stopping'));
+    await Promise.all([this.#watching, ...all.map(({ done }) => done)]);
     await this.#window.close();
   }
 
@@ -120,7 +135,12 @@ export class SourceShards {
     }
   }
 
+  *#owned(): Generator<ShardWorker> {
+    for (const { worker } of this.#running.values()) if (worker.owned) yield worker;
+  }
+
   #announce(): void {
+    this.#trees.poke();
     const owned = [...this.#running].filter(([, { worker }]) => worker.owned).map(([shard]) => shard);
     this.#options.onOwned(owned.sort((a, b) => a - b));
   }

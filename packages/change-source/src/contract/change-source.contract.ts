@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Cell } from '@shapecast/log';
 import type { RelationInfo } from '@shapecast/shape';
 import { waitFor } from '@shapecast/testkit';
-import type { ChangeSource, SnapshotInfo, SnapshotRequest } from '../change-source.ts';
+import type { ChangeSource, SnapshotInfo, SnapshotRequest, SubsetRequest } from '../change-source.ts';
 import type { SourceDatabase } from '../source-database.ts';
 import { RecordingHandler, run } from './recording-handler.contract.ts';
 
@@ -292,6 +292,84 @@ export function describeChangeSource(name: string, openWorld: () => Promise<Cont
       await expect(unknown).rejects.toMatchObject({ code: 'SCHEMA_CHANGED' });
     });
 
+    test('reads subsets in the order asked for, and only as much', async () => {
+      const values: [string, string | null][] = [
+        ['1', 'b'],
+        ['2', null],
+        ['3', 'a'],
+        ['4', 'B'],
+        ['5', 'b'],
+      ];
+      await world.transaction(values.map(([id, value]) => insert(id, value)));
+      const ids = async (parts: Partial<SubsetRequest>) => {
+        const { rows } = await takeSubset(world.database, { ...subsetRequest(items), ...parts });
+        return rows.map(([, id]) => id).join('');
+      };
+      const by = (descending: boolean, nulls?: 'first' | 'last') => [
+        { column: 'value', descending, ...(nulls && { nulls }) },
+        { column: 'id', descending: !descending },
+      ];
+      expect(await ids({ orderBy: [{ column: 'id', descending: false }] })).toBe('12345');
+      expect(await ids({ orderBy: by(false) })).toBe('43512');
+      expect(await ids({ orderBy: by(true) })).toBe('21534');
+      expect(await ids({ orderBy: by(false, 'first') })).toBe('24351');
+      expect(await ids({ orderBy: by(true, 'last') })).toBe('15342');
+      expect(await ids({ orderBy: by(false), limit: '2' })).toBe('43');
+      expect(await ids({ orderBy: by(false), limit: '2', offset: '1' })).toBe('35');
+      expect(await ids({ orderBy: by(false), offset: '3' })).toBe('12');
+      expect(await ids({ orderBy: by(false), offset: '9' })).toBe('');
+    });
+
+    test('reads subsets as they were when they were begun, and says which transactions they show', async () => {
+      const session = await open();
+      await publish();
+      const handler = new RecordingHandler();
+      const stream = run(session, handler);
+      await world.transaction([insert('1', 'a'), insert('2', null)]);
+      const subset = await takeSubset(world.database, {
+        ...subsetRequest(items),
+        orderBy: [{ column: 'id', descending: true }],
+      });
+      await world.transaction([insert('3')]);
+      await handler.waitForChanges(3);
+      const [visible, later] = handler.parts;
+      expect(subset.rows).toEqual([
+        [null, '2'],
+        ['a', '1'],
+      ]);
+      expect(visible && visible.lsn <= subset.info.insertLsn && visible.xid < subset.info.xmax).toBe(true);
+      expect(later && later.lsn > subset.info.insertLsn && later.xid >= subset.info.xmax).toBe(true);
+      await stream.stop();
+    });
+
+    test('reads large subsets in bounded batches, no further than the sink takes', async () => {
+      await world.transaction(Array.from({ length: 5000 }, (_, index) => insert(String(index), 'x')));
+      const subset = await takeSubset(world.database, subsetRequest(items));
+      expect(subset.rows).toHaveLength(5000);
+      expect(Math.max(...subset.batches)).toBeLessThanOrEqual(2000);
+      const broken = new Error('no room');
+      let batches = 0;
+      const sink = {
+        onSnapshot: async () => {},
+        onRows: async () => {
+          batches += 1;
+          throw broken;
+        },
+      };
+      await expect(world.database.subset(subsetRequest(items), sink, never)).rejects.toBe(broken);
+      expect(batches).toBe(1);
+    });
+
+    test('refuses a subset of a table that is gone', async () => {
+      const gone = takeSubset(world.database, { ...subsetRequest(items), oid: 4_000_000_000 });
+      await expect(gone).rejects.toMatchObject({ code: 'SCHEMA_CHANGED' });
+      const unknown = takeSubset(world.database, { ...subsetRequest(items), columns: ['nothing'] });
+      await expect(unknown).rejects.toMatchObject({ code: 'SCHEMA_CHANGED' });
+      const order = [{ column: 'nothing', descending: false }];
+      const unordered = takeSubset(world.database, { ...subsetRequest(items), orderBy: order });
+      await expect(unordered).rejects.toMatchObject({ code: 'SCHEMA_CHANGED' });
+    });
+
     test('samples progress: the oldest running transaction, then the WAL position', async () => {
       const before = await world.database.progress(never);
       await world.transaction([insert('1')]);
@@ -327,5 +405,28 @@ export async function takeSnapshot(database: SourceDatabase, wanted: SnapshotReq
   };
   await database.snapshot(wanted, sink, signal);
   if (!info) throw new Error('no snapshot was offered');
+  return { info, rows, batches };
+}
+
+/** Every row, in no order. */
+export function subsetRequest(table: RelationInfo): SubsetRequest {
+  const { schema, name, oid } = table;
+  return { schema, table: name, oid, columns: ['value', 'id'], conditions: [], orderBy: [], timeoutMs: 30_000 };
+}
+
+export async function takeSubset(database: SourceDatabase, wanted: SubsetRequest, signal = never) {
+  const rows: (readonly Cell[])[] = [];
+  const batches: number[] = [];
+  const infos: SnapshotInfo[] = [];
+  const sink = {
+    onSnapshot: async (info: SnapshotInfo) => void infos.push(info),
+    onRows: async (batch: readonly (readonly Cell[])[]) => {
+      batches.push(batch.length);
+      rows.push(...batch);
+    },
+  };
+  await database.subset(wanted, sink, signal);
+  const [info, ...more] = infos;
+  if (!info || more.length > 0) throw new Error('the visibility was not told once');
   return { info, rows, batches };
 }

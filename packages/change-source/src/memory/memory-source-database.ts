@@ -1,8 +1,8 @@
 import { ShapecastError } from '@shapecast/errors';
-import type { Cell, Lsn } from '@shapecast/log';
+import type { Cell, Lsn, Tuple } from '@shapecast/log';
 import type { RelationInfo } from '@shapecast/shape';
-import type { SnapshotInfo, SnapshotRequest, SnapshotSink } from '../change-source.ts';
-import type { SourceDatabase } from '../source-database.ts';
+import type { SnapshotInfo, SnapshotRequest, SnapshotSink, SubsetRequest, SubsetSink } from '../change-source.ts';
+import type { SourceDatabase, TableToPublish, TableTree } from '../source-database.ts';
 import type { MemoryDatabase, MemoryRow } from './memory-database.ts';
 
 const BATCH_ROWS = 500;
@@ -28,13 +28,29 @@ export class MemorySourceDatabase implements SourceDatabase {
     return this.#database.find(schema, table);
   }
 
-  async publish(
-    table: { readonly oid: number; readonly schema: string; readonly name: string },
-    signal: AbortSignal,
-  ): Promise<void> {
+  async publish(table: TableToPublish, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     this.#require(table.oid, table.schema, table.name);
     this.#database.publish(table.oid);
+  }
+
+  /** Replica identity is always full here. */
+  async repairReplicaIdentity(_oid: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+  }
+
+  /** Tables have nothing below them here. */
+  async readTrees(oids: readonly number[], signal: AbortSignal) {
+    signal.throwIfAborted();
+    const known = oids.flatMap((oid) => this.#database.get(oid) ?? []);
+    const trees = known.map(({ oid, schema, name }): TableTree => ({
+      oid,
+      schema,
+      name,
+      members: new Map(),
+      incomplete: false,
+    }));
+    return { xmax: this.#database.nextXid, trees };
   }
 
   async progress(signal: AbortSignal): Promise<{ readonly xmin: bigint; readonly walLsn: Lsn }> {
@@ -47,31 +63,51 @@ export class MemorySourceDatabase implements SourceDatabase {
       signal.throwIfAborted();
       const table = this.#require(request.oid, request.schema, request.table);
       const rows = this.#select(table, request);
-      const { nextXid, walLsn } = this.#database;
-      const info: SnapshotInfo = { xmin: nextXid, xmax: nextXid, xip: [], insertLsn: walLsn };
-      if ((await sink.onSnapshot(info)) === 'retry') continue;
-      for (let from = 0; request.rows && from < rows.length; from += BATCH_ROWS) {
-        signal.throwIfAborted();
-        await sink.onRows(rows.slice(from, from + BATCH_ROWS));
-      }
+      if ((await sink.onSnapshot(this.#visibility())) === 'retry') continue;
+      if (request.rows) await deliver(rows, sink, signal);
       return;
     }
     throw new ShapecastError('SNAPSHOT_FAILED', 'Snapshot creation failed because no snapshot was accepted.');
   }
 
+  async subset(request: SubsetRequest, sink: SubsetSink, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const table = this.#require(request.oid, request.schema, request.table);
+    const { columns, orderBy, limit, offset = '0' } = request;
+    const sorted = this.#filter(table, request.conditions).sort(order(ordinalsOf(table, orderBy), orderBy));
+    const end = limit === undefined ? Infinity : Number(offset) + Number(limit);
+    const rows = project(
+      sorted.slice(Number(offset), end),
+      ordinalsOf(
+        table,
+        columns.map((column) => ({ column })),
+      ),
+    );
+    await sink.onSnapshot(this.#visibility());
+    await deliver(rows, sink, signal);
+  }
+
   async close(): Promise<void> {}
 
   #select(table: RelationInfo, request: SnapshotRequest): Cell[][] {
-    const ordinals = request.columns.map((name) => table.columns.findIndex((column) => column.name === name));
-    if (ordinals.includes(-1))
-      throw new ShapecastError('SCHEMA_CHANGED', 'The table changed while its snapshot was made.');
-    const rows = this.#database.rows(table.oid);
-    const selected = rows.filter((tuple) => {
-      if (request.where === '') return true;
+    const ordinals = ordinalsOf(
+      table,
+      request.columns.map((column) => ({ column })),
+    );
+    return project(this.#filter(table, request.where === '' ? [] : [request.where]), ordinals);
+  }
+
+  #filter(table: RelationInfo, conditions: readonly string[]): Tuple[] {
+    return this.#database.rows(table.oid).filter((tuple) => {
+      if (conditions.length === 0) return true;
       const row = Object.fromEntries(table.columns.map((column, index) => [column.name, tuple[index] ?? null]));
-      return this.#matches(request.where, row, table);
+      return conditions.every((condition) => this.#matches(condition, row, table));
     });
-    return selected.map((tuple) => ordinals.map((ordinal) => tuple[ordinal] ?? null));
+  }
+
+  #visibility(): SnapshotInfo {
+    const { nextXid, walLsn } = this.#database;
+    return { xmin: nextXid, xmax: nextXid, xip: [], insertLsn: walLsn };
   }
 
   #require(oid: number, schema: string, name: string): RelationInfo {
@@ -80,6 +116,43 @@ export class MemorySourceDatabase implements SourceDatabase {
     const message = `Database table "${schema}.${name}" has been dropped or renamed`;
     throw new ShapecastError('SCHEMA_CHANGED', message, { oid });
   }
+}
+
+async function deliver(
+  rows: readonly Cell[][],
+  sink: Pick<SnapshotSink, 'onRows'>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let from = 0; from < rows.length; from += BATCH_ROWS) {
+    signal.throwIfAborted();
+    await sink.onRows(rows.slice(from, from + BATCH_ROWS));
+  }
+}
+
+function ordinalsOf(table: RelationInfo, columns: readonly { readonly column: string }[]): number[] {
+  const ordinals = columns.map(({ column }) => table.columns.findIndex(({ name }) => name === column));
+  if (ordinals.includes(-1))
+    throw new ShapecastError('SCHEMA_CHANGED', 'The table changed while its snapshot was made.');
+  return ordinals;
+}
+
+function project(rows: readonly Tuple[], ordinals: readonly number[]): Cell[][] {
+  return rows.map((tuple) => ordinals.map((ordinal) => tuple[ordinal] ?? null));
+}
+
+/** As Postgres orders text in the "C" collation. */
+function order(ordinals: readonly number[], orderBy: SubsetRequest['orderBy']): (a: Tuple, b: Tuple) => number {
+  return (a, b) => {
+    for (const [i, { descending, nulls }] of orderBy.entries()) {
+      const [left, right] = [a[ordinals[i] as number] ?? null, b[ordinals[i] as number] ?? null];
+      if (left === right) continue;
+      const nullsFirst = (nulls ?? (descending ? 'first' : 'last')) === 'first';
+      if (left === null) return nullsFirst ? -1 : 1;
+      if (right === null) return nullsFirst ? 1 : -1;
+      return Buffer.compare(Buffer.from(left), Buffer.from(right)) * (descending ? -1 : 1);
+    }
+    return 0;
+  };
 }
 
 function onlyWithoutWhere(where: string): boolean {

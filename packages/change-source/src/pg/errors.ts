@@ -115,3 +115,17 @@ function fields(error: unknown): PgErrorFields {
 function sentence(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
+
+/**
+ * Why a clause cannot be evaluated for a row, without Postgres's own words: they would show the value, perhaps of a column that
+ * the reader must not see.
+ */
+export function rowMessage(error: unknown): string {
+  return ROW_MESSAGES.get(sqlState(error)) ?? 'the clause cannot be evaluated for a row';
+}
+
+const ROW_MESSAGES: ReadonlyMap<string | undefined, string> = new Map([
+  ['22012', 'division by zero'],
+  ['22003', 'a value computed for a row is out of range'],
+  ['22008', 'a date or time computed for a row is out of range'],
+]);

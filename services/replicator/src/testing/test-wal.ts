@@ -201,14 +201,21 @@ function fragments(transaction: TestTransaction, size: () => number): Transactio
   return parts;
 }
 
-export function testDatabase(wal: TestWal): SourceDatabase & { readonly published: string[] } {
+export function testDatabase(
+  wal: TestWal,
+): SourceDatabase & { readonly published: string[]; readonly repaired: number[] } {
   const published: string[] = [];
+  const repaired: number[] = [];
   return {
     published,
+    repaired,
     introspect: async () => undefined,
     publish: async ({ schema, name }) => void published.push(`${schema}.${name}`),
+    repairReplicaIdentity: async (oid) => void repaired.push(oid),
+    readTrees: async () => ({ xmax: 700n + BigInt(wal.transactions.length), trees: [] }),
     progress: async () => ({ xmin: 700n + BigInt(wal.transactions.length), walLsn: wal.end }),
     snapshot: async () => undefined,
+    subset: async () => undefined,
     close: async () => undefined,
   };
 }

@@ -1,4 +1,4 @@
-import type { Lsn } from '@shapecast/log';
+import type { Joined, Lsn } from '@shapecast/log';
 import { isVisible, type ShapeRecord } from '@shapecast/shape-store';
 import type { EncodedMessage, SharedEncoder } from './encoded-change.ts';
 
@@ -49,6 +49,15 @@ export class RoutedShape {
     this.#asked = transaction;
     this.#answer = this.#decide(transaction);
     return this.#answer;
+  }
+
+  /**
+   * Whether the snapshot that the shape starts from shows a table that joined the shape's. While the snapshot is unknown
+   * that is not known either, and true.
+   */
+  sees({ xid, seenXmax }: Joined): boolean {
+    const { snapshot } = this.record;
+    return snapshot === undefined || xid < snapshot.xmin || snapshot.xmax > seenXmax;
   }
 
   update(record: ShapeRecord): void {

@@ -1,10 +1,11 @@
 import type { ErrorCode } from '@shapecast/errors';
-import type { Relation, TxRecord } from '@shapecast/log';
+import type { Joined, Relation, TxRecord } from '@shapecast/log';
 import { RowEncoder, projectionKey } from '@shapecast/protocol';
 import { ScanBudgetError, TableIndex } from '@shapecast/matching';
-import { fingerprintMismatch } from '@shapecast/shape';
+import { fingerprintMismatch, type Fingerprint } from '@shapecast/shape';
 import type { ShapeFailure, ShapeRecord } from '@shapecast/shape-store';
 import { parseStoredWhere } from '@shapecast/where';
+import { ancestorViews, isAncestor } from './ancestor-view.ts';
 import { SharedEncoder } from './encoded-change.ts';
 import { RoutedShape } from './routed-shape.ts';
 
@@ -17,11 +18,21 @@ export interface ShardIndexOptions {
   readonly shards?: number;
   /** Told of the first row on which a shape's clause fails, once per shape. */
   readonly onEvaluationError?: (shape: RoutedShape, error: unknown) => void;
+  /** Told when a relation shows for the first time, or anew, that it is below a table with shapes. */
+  readonly onRelationBelow?: () => void;
 }
 
 export const DEFAULT_MAX_SCANNED_CLAUSES = 20_000;
 /** Shapes that are compiled without a pause: a few milliseconds of work. */
 const COMPILED_AT_ONCE = 256;
+
+/** Why shapes end whose table has got other rows than the stream can tell. */
+export const TREE_CHANGED: ShapeFailure = {
+  code: 'SCHEMA_CHANGED' satisfies ErrorCode,
+  message: 'The partitions of the table changed.',
+};
+
+const NO_SHAPES: ReadonlySet<RoutedShape> = new Set();
 
 /** The shapes of one table, compiled for its rows as `relation` describes them. */
 export interface TableShapes {
@@ -48,6 +59,8 @@ class Table implements TableShapes {
   readonly shapes = new Set<RoutedShape>();
   readonly mismatched = new Map<RoutedShape, string>();
   undecided = 0;
+  /** Ancestor relations that have the columns this is compiled for. */
+  readonly #fitting = new WeakSet<Relation>();
   readonly #context: TableContext;
   readonly #encoders = new Map<string, SharedEncoder>();
   readonly #columns: readonly string[];
@@ -61,10 +74,26 @@ class Table implements TableShapes {
     this.#columns = relation.columns.map((column) => column.name);
   }
 
+  /** Whether changes of `relation` are matched here. */
+  serves(relation: Relation): boolean {
+    return relation === this.relation || this.#fitting.has(relation);
+  }
+
+  /** Whether changes of `relation` can be matched here. */
+  fits(relation: Relation): boolean {
+    return this.serves(relation) || sameRelation(this.relation, relation);
+  }
+
+  /** Matches changes of a relation that fits from now on. */
+  adopt(relation: Relation): void {
+    if (isAncestor(relation)) this.#fitting.add(relation);
+    else this.relation = relation;
+  }
+
   add(shape: RoutedShape): void {
     this.shapes.add(shape);
     const { definition, fingerprint } = shape.record;
-    const mismatch = fingerprintMismatch(fingerprint, this.relation, definition.allColumns);
+    const mismatch = fingerprintMismatch(fingerprint, seenBy(fingerprint, this.relation), definition.allColumns);
     if (mismatch !== undefined) return void this.mismatched.set(shape, mismatch);
     shape.ticket = undefined;
     try {
@@ -103,20 +132,26 @@ export class ShardIndex {
   readonly #byOid = new Map<number, Set<RoutedShape>>();
   readonly #byName = new Map<string, Set<RoutedShape>>();
   readonly #tables = new Map<number, Table>();
-  readonly #refused = new Set<RoutedShape>();
+  /** By ancestor, then by the table that joined it, as the stream tells. */
+  readonly #joined = new Map<number, Map<number, Joined>>();
+  /** Relations that concern no shape. */
+  #unshaped = new WeakSet<Relation>();
+  readonly #ending = new Map<RoutedShape, ShapeFailure>();
   readonly #context: TableContext;
   readonly #onEvaluationError: ((shape: RoutedShape, error: unknown) => void) | undefined;
-  /** Why the shapes in `refused` end. */
+  readonly #onRelationBelow: (() => void) | undefined;
+  /** Why shapes end that are one too many for their table. */
   readonly refusal: ShapeFailure;
 
   constructor(options: ShardIndexOptions = {}) {
     const { seed = 0, maxScannedClauses = DEFAULT_MAX_SCANNED_CLAUSES, shards = 1 } = options;
     this.#onEvaluationError = options.onEvaluationError;
+    this.#onRelationBelow = options.onRelationBelow;
     const maxScanned = Math.ceil(maxScannedClauses / shards);
     this.#context = {
       seed,
       maxScanned,
-      refuse: (shape) => this.#refused.add(shape),
+      refuse: (shape) => this.#ending.set(shape, this.refusal),
       failed: (shape, error) => this.#failed(shape, error),
     };
     const condition = 'Add an equality, range, prefix or array condition to the where clause.';
@@ -142,11 +177,26 @@ export class ShardIndex {
   }
 
   /**
-   * Shapes that are not indexed because of the limit on clauses without index. Changes pass them by, so they have to end
-   * before the next step is appended.
+   * Shapes that have to end before the next step is appended, and why: not indexed because of the limit on clauses without
+   * index, so that changes pass them by; or short of rows that a table brought along when it came under theirs.
    */
-  get refused(): ReadonlySet<RoutedShape> {
-    return this.#refused;
+  get ending(): ReadonlyMap<RoutedShape, ShapeFailure> {
+    return this.#ending;
+  }
+
+  /** Oids of the tables that have shapes. */
+  oids(): IterableIterator<number> {
+    return this.#byOid.keys();
+  }
+
+  /** The shapes of a table. */
+  shapesOn(oid: number): ReadonlySet<RoutedShape> {
+    return this.#byOid.get(oid) ?? NO_SHAPES;
+  }
+
+  /** Has a shape end before the next step is appended. */
+  end(shape: RoutedShape, failure: ShapeFailure): void {
+    this.#ending.set(shape, failure);
   }
 
   /** A shape's clause has no value on a row that Postgres has one for. */
@@ -162,7 +212,8 @@ export class ShardIndex {
     this.#byOid.clear();
     this.#byName.clear();
     this.#tables.clear();
-    this.#refused.clear();
+    this.#joined.clear();
+    this.#ending.clear();
     this.apply(records);
   }
 
@@ -172,20 +223,22 @@ export class ShardIndex {
       const known = this.#shapes.get(record.handle);
       if (record.state === 'dead') {
         if (known) this.#remove(known);
-      } else if (known) known.update(record);
-      else this.#add(new RoutedShape(record));
+      } else if (known) {
+        known.update(record);
+        this.#checkJoined(known);
+      } else this.#add(new RoutedShape(record));
     }
   }
 
   /** The shapes that a change of `relation` may concern; undefined when there are none. */
   table(relation: Relation): TableShapes | undefined {
     const known = this.#tables.get(relation.oid);
-    if (known?.relation === relation) return known;
-    if (known && sameRelation(known.relation, relation)) {
-      known.relation = relation;
-      return known;
-    }
-    return this.#compile(relation);
+    if (known?.serves(relation)) return known;
+    if (this.#unshaped.has(relation)) return undefined;
+    if (!known?.fits(relation)) return this.#compile(relation);
+    known.adopt(relation);
+    this.#showed(relation);
+    return known;
   }
 
   /**
@@ -199,14 +252,18 @@ export class ShardIndex {
       for (const { relation } of changes) {
         if (relation === last) continue;
         last = relation;
-        const size = this.#byOid.get(relation.oid)?.size ?? 0;
-        if (size <= COMPILED_AT_ONCE) continue;
-        const known = this.#tables.get(relation.oid);
-        if (known === undefined || !(known.relation === relation || sameRelation(known.relation, relation)))
-          return relation;
+        if (this.#isLarge(relation)) return relation;
+        if (relation.ancestors === undefined) continue;
+        const above = ancestorViews(relation).find((view) => this.#isLarge(view.relation));
+        if (above) return above.relation;
       }
     }
     return undefined;
+  }
+
+  #isLarge(relation: Relation): boolean {
+    const size = this.#byOid.get(relation.oid)?.size ?? 0;
+    return size > COMPILED_AT_ONCE && !this.#tables.get(relation.oid)?.fits(relation);
   }
 
   /** Compiles a table for the columns of `relation`, a few hundred shapes between two pauses. */
@@ -219,22 +276,29 @@ export class ShardIndex {
       if (this.#shapes.get(shape.handle) === shape) table.add(shape);
     }
     for (const shape of this.#shapesOf(relation)) if (!table.shapes.has(shape)) table.add(shape);
-    if (table.shapes.size > 0) this.#tables.set(relation.oid, table);
+    if (table.shapes.size === 0) return;
+    this.#tables.set(relation.oid, table);
+    this.#showed(relation);
   }
 
   #compile(relation: Relation): TableShapes | undefined {
     const shapes = this.#shapesOf(relation);
-    if (shapes.length === 0) return undefined;
+    if (shapes.length === 0) {
+      this.#unshaped.add(relation);
+      return undefined;
+    }
     const table = new Table(relation, this.#context);
     for (const shape of shapes) table.add(shape);
     this.#tables.set(relation.oid, table);
+    this.#showed(relation);
     return table;
   }
 
   #shapesOf(relation: Relation): RoutedShape[] {
     const shapes = new Set(this.#byOid.get(relation.oid));
     // A table that was dropped and made again has the name but not the oid: its old shapes mismatch (R 10.3.2).
-    for (const shape of this.#byName.get(nameKey(relation.schema, relation.name)) ?? []) shapes.add(shape);
+    if (!isAncestor(relation))
+      for (const shape of this.#byName.get(nameKey(relation.schema, relation.name)) ?? []) shapes.add(shape);
     // Where the limit does not suffice for all, the oldest stay.
     const mayRefuse = shapes.size > this.#context.maxScanned;
     return mayRefuse ? [...shapes].sort(byAge) : [...shapes];
@@ -242,22 +306,43 @@ export class ShardIndex {
 
   #add(shape: RoutedShape): void {
     const { definition } = shape.record;
+    this.#unshaped = new WeakSet();
     this.#shapes.set(shape.handle, shape);
     addTo(this.#byOid, definition.oid, shape);
     addTo(this.#byName, nameKey(definition.schema, definition.table), shape);
     this.#tables.get(definition.oid)?.add(shape);
+    this.#checkJoined(shape);
   }
 
   #remove(shape: RoutedShape): void {
     const { definition } = shape.record;
     this.#shapes.delete(shape.handle);
-    this.#refused.delete(shape);
+    this.#ending.delete(shape);
     removeFrom(this.#byOid, definition.oid, shape);
+    if (!this.#byOid.has(definition.oid)) this.#joined.delete(definition.oid);
     removeFrom(this.#byName, nameKey(definition.schema, definition.table), shape);
     for (const [oid, table] of this.#tables) {
       if (!table.shapes.has(shape)) continue;
       table.remove(shape);
       if (table.shapes.size === 0) this.#tables.delete(oid);
+    }
+  }
+
+  /** Where a relation is below a table with shapes, those that started without the rows it brought along are wrong. */
+  #showed(relation: Relation): void {
+    if (!isAncestor(relation)) return;
+    this.#onRelationBelow?.();
+    const { oid, shownBy, joined } = relation;
+    if (joined === undefined) return;
+    const tables = this.#joined.get(oid) ?? new Map<number, Joined>();
+    tables.set(shownBy.oid, joined);
+    this.#joined.set(oid, tables);
+    for (const shape of this.shapesOn(oid)) this.#checkJoined(shape);
+  }
+
+  #checkJoined(shape: RoutedShape): void {
+    for (const joined of this.#joined.get(shape.record.definition.oid)?.values() ?? []) {
+      if (!shape.sees(joined)) this.end(shape, TREE_CHANGED);
     }
   }
 
@@ -268,6 +353,11 @@ export class ShardIndex {
   }
 }
 
+/** A relation without a name of its own has the shape's; what is wrong with that the catalog has to say. */
+function seenBy({ schema, table }: Fingerprint, relation: Relation): Relation {
+  return isAncestor(relation) ? { ...relation, schema, name: table } : relation;
+}
+
 function byAge(a: RoutedShape, b: RoutedShape): number {
   const difference = a.record.regLsn - b.record.regLsn;
   return difference < 0n ? -1 : difference > 0n ? 1 : 0;
@@ -275,8 +365,7 @@ function byAge(a: RoutedShape, b: RoutedShape): number {
 
 function sameRelation(a: Relation, b: Relation): boolean {
   return (
-    a.schema === b.schema &&
-    a.name === b.name &&
+    (isAncestor(b) || (a.schema === b.schema && a.name === b.name && !isAncestor(a))) &&
     a.columns.length === b.columns.length &&
     a.keyColumns.length === b.keyColumns.length &&
     a.keyColumns.every((ordinal, i) => ordinal === b.keyColumns[i]) &&

@@ -12,6 +12,7 @@ import {
 import { transactionHeaders } from '@shapecast/protocol';
 import type { AppendBatch, LogEntry, ShapeFailure, ShardCursor } from '@shapecast/shape-store';
 import type { StreamRecord } from '../stream/stream-record.ts';
+import { ancestorViews } from './ancestor-view.ts';
 import type { EncodedMessage, SharedEncoder } from './encoded-change.ts';
 import type { OpenTransaction, RoutedShape } from './routed-shape.ts';
 import type { ShardIndex, TableShapes } from './shard-index.ts';
@@ -206,8 +207,17 @@ export class Step {
   }
 
   #apply(change: Change, open: OpenTransaction): void {
-    const table = this.#index.table(change.relation);
-    if (table === undefined) return;
+    const { relation } = change;
+    const table = this.#index.table(relation);
+    if (table !== undefined) this.#applyTo(table, change, open);
+    if (relation.ancestors === undefined) return;
+    for (const view of ancestorViews(relation)) {
+      const above = this.#index.table(view.relation);
+      if (above !== undefined) this.#applyTo(above, view.project(change), open);
+    }
+  }
+
+  #applyTo(table: TableShapes, change: Change, open: OpenTransaction): void {
     switch (change.kind) {
       case 'truncate':
         this.#rotateTable(table, open, TRUNCATED);

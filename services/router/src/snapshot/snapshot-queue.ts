@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { SourceDatabase } from '@shapecast/change-source';
+import type { SourceDatabase, TableToPublish } from '@shapecast/change-source';
 import { isShapecastError } from '@shapecast/errors';
 import { encodeShardHint, publishTableSubject, shardHintSubject, type Hints, type Rpc } from '@shapecast/messaging';
 import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
@@ -21,6 +21,8 @@ export interface SnapshotOwner {
   readonly signal: AbortSignal;
   /** The shape has changed state, or the job has ended. */
   readonly changed: () => void;
+  /** Remembers what is below a table, before the first snapshot of it. */
+  readonly observe: (oid: number, signal: AbortSignal) => Promise<void>;
 }
 
 interface Job extends SnapshotOwner {
@@ -31,6 +33,8 @@ interface Job extends SnapshotOwner {
 
 /** How long a shape waits for a replicator that can publish its table. */
 const PUBLISH_TIMEOUT_MS = 30_000;
+/** An attempt waits 2 s for the lock of a table, and all of them end within 5 s (spec R 10.8). */
+const PUBLISH_LOCK_RETRY_MS = 3_000;
 /** A table that was published a moment ago is not asked for again: a burst of shapes on one table costs one call. */
 const PUBLISHED_MS = 5_000;
 const PROMOTE_LIMIT = 500;
@@ -67,11 +71,21 @@ export class SnapshotQueue {
       const key = `${shard.incarnation}/${record.handle}`;
       const known = this.#jobs.get(key);
       if (known && !known.signal.aborted) continue;
-      const job: Job = { key, shard, shape: record, signal: owner.signal, changed: owner.changed };
+      const job: Job = { key, shard, shape: record, ...owner };
       this.#jobs.set(key, job);
       this.#waiting.push(job);
     }
     this.#pump();
+  }
+
+  /** Shapes of a table ended: it may not be published any more as it was. */
+  forget(oid: number): void {
+    this.#published.delete(oid);
+  }
+
+  /** Has the replicator publish a table again, with what has come under it. */
+  async publish({ oid, schema, name }: TableToPublish): Promise<void> {
+    await this.#callPublish({ oid, schema, name });
   }
 
   close(): void {
@@ -118,6 +132,7 @@ export class SnapshotQueue {
     }
     try {
       await this.#publish(shape, signal);
+      await job.observe(shape.definition.oid, signal);
       await takeSnapshot(this.#deps, { shard, shape, token, changed: () => this.#tell(job) }, signal);
       this.#tell(job);
       return true;
@@ -155,35 +170,35 @@ export class SnapshotQueue {
   /** Asks the replicator to publish the table; concurrent and recent questions for one table are one. */
   async #publish({ definition }: ShapeRecord, signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps;
-    const known = this.#published.get(definition.oid);
+    const { oid, schema, table: name } = definition;
+    const known = this.#published.get(oid);
     if (known && clock.now() - known.at < PUBLISHED_MS) return known.promise;
-    const promise = this.#callPublish(definition);
+    const promise = this.#callPublish({ oid, schema, name });
     const entry = { promise, at: Infinity };
-    this.#published.set(definition.oid, entry);
+    this.#published.set(oid, entry);
     promise.then(
-      () => this.#published.set(definition.oid, { promise, at: clock.now() }),
-      () => this.#published.delete(definition.oid),
+      () => this.#published.set(oid, { promise, at: clock.now() }),
+      () => this.#published.delete(oid),
     );
     await promise;
     signal.throwIfAborted();
   }
 
-  async #callPublish({ oid, schema, table }: ShapeRecord['definition']): Promise<void> {
+  async #callPublish(table: TableToPublish): Promise<void> {
     const { rpc, clock } = this.#deps;
-    const deadline = clock.now() + PUBLISH_TIMEOUT_MS;
+    const began = clock.now();
+    const deadline = began + PUBLISH_TIMEOUT_MS;
     const backoff = new Backoff(clock, { minMs: 100, maxMs: 2_000 });
     const { signal } = this.#stop;
     for (;;) {
       try {
         const left = Math.max(1, deadline - clock.now());
-        await rpc.call(
-          publishTableSubject(this.#options.source),
-          { oid, schema, name: table },
-          { timeoutMs: left, signal },
-        );
+        await rpc.call(publishTableSubject(this.#options.source), table, { timeoutMs: left, signal });
         return;
       } catch (err) {
         if (!isShapecastError(err, 'NOT_READY') || signal.aborted || clock.now() >= deadline) throw err;
+        const locked = err.details['type'] === 'table_lock_timeout';
+        if (locked && clock.now() - began >= PUBLISH_LOCK_RETRY_MS) throw err;
         await backoff.wait(signal);
       }
     }

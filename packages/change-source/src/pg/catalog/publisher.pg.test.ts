@@ -69,6 +69,106 @@ describe('publishing a table', () => {
     expect([await identity('lowest'), await identity('high')]).toEqual(['f', 'f']);
   });
 
+  test('does what is missing for partitions that came later, and for one that is named', async () => {
+    await world.sql('create table root (id int primary key) partition by range (id)');
+    await publish('root');
+    await world.sql('create table low partition of root for values from (0) to (10)');
+    await publish('root');
+    expect(await identity('low')).toBe('f');
+    await world.sql('create table high partition of root for values from (10) to (20)');
+    for (const name of ['high', 'root']) {
+      const relation = await world.database.introspect('public', name, never);
+      await world.database.repairReplicaIdentity(relation?.oid as number, never);
+    }
+    expect(await identity('high')).toBe('f');
+  });
+
+  test('publishes children in classic inheritance each by itself', async () => {
+    await world.sql('create table parent (id int primary key)');
+    await world.sql('create table child () inherits (parent)');
+    await publish('parent');
+    expect(await members()).toEqual(['child', 'parent']);
+    await world.sql('create table grandchild () inherits (child)');
+    await publish('parent');
+    expect(await members()).toEqual(['child', 'grandchild', 'parent']);
+    expect([await identity('parent'), await identity('grandchild')]).toEqual(['f', 'f']);
+  });
+
+  test('tells what is below a table, since when, and whether it is published', async () => {
+    await world.sql('create table root (id int primary key) partition by range (id)');
+    await world.sql('create table low partition of root for values from (0) to (10)');
+    await world.sql('create table parent (id int)');
+    const oids: number[] = [1];
+    for (const name of ['root', 'parent', 'items']) {
+      oids.push((await world.database.introspect('public', name, never))?.oid as number);
+      await publish(name);
+    }
+    const read = async () => {
+      const { trees, xmax } = await world.database.readTrees(oids, never);
+      const found = trees.map(({ name, members: below, incomplete }) => {
+        const since = [...below.values()].map((xid) => (xid === undefined ? 'born' : xid < xmax ? 'joined' : 'never'));
+        return [name, since.sort().join(), incomplete] as const;
+      });
+      return found.sort(([a], [b]) => (a < b ? -1 : 1));
+    };
+    expect(await read()).toEqual([
+      ['items', '', false],
+      ['parent', '', false],
+      ['root', 'born', false],
+    ]);
+    await world.sql('create table high (id int primary key)');
+    await world.sql('alter table root attach partition high for values from (10) to (20)');
+    await world.sql('create table child () inherits (parent)');
+    expect(await read()).toEqual([
+      ['items', '', false],
+      ['parent', 'never', true],
+      ['root', 'born,joined', true],
+    ]);
+    for (const name of ['root', 'parent']) await publish(name);
+    expect(await read()).toEqual([
+      ['items', '', false],
+      ['parent', 'joined', false],
+      ['root', 'born,joined', false],
+    ]);
+  });
+
+  test('refuses what has parts that leave nothing in the WAL', async () => {
+    await world.sql('create table parent (id int)');
+    await world.sql('create unlogged table child () inherits (parent)');
+    await expect(publish('parent')).rejects.toMatchObject({
+      code: 'SOURCE_MISCONFIGURED',
+      message: expect.stringContaining('"public.child" is foreign, unlogged or temporary') as string,
+    });
+  });
+
+  test('refuses partitions where the publication gives their changes to the root', async () => {
+    await world.sql('alter publication "Pub ""quoted""" set (publish_via_partition_root = true)');
+    await world.sql('create table root (id int) partition by range (id)');
+    await world.sql('create table low partition of root for values from (0) to (10)');
+    for (const name of ['root', 'low']) {
+      await expect(publish(name)).rejects.toMatchObject({
+        code: 'SOURCE_MISCONFIGURED',
+        message: expect.stringContaining('publish_via_partition_root') as string,
+      });
+    }
+    await publish('items');
+  });
+
+  test('has stored generated columns carried where the server can, and leaves a table with virtual ones alone', async () => {
+    await world.sql('create table gen (id int primary key, twice int generated always as (id * 2) stored)');
+    await publish('gen');
+    expect(await members()).toEqual(['gen']);
+    const [version] = await world.sql(`select current_setting('server_version_num')::int as n`);
+    if (Number(version?.['n']) < 180000) return;
+    expect(await world.sql('select pubgencols from pg_publication')).toEqual([{ pubgencols: 's' }]);
+    await world.sql('create table virt (id int primary key, twice int generated always as (id * 2) virtual)');
+    await expect(publish('virt')).rejects.toMatchObject({
+      code: 'SOURCE_MISCONFIGURED',
+      message: expect.stringContaining('"public.virt" has virtual generated columns') as string,
+    });
+    expect(await identity('virt')).toBe('d');
+  });
+
   test('waits for transactions that wrote to the table before it was published', async () => {
     await world.sql('alter table items replica identity full');
     const writer = await world.connect();
@@ -180,6 +280,19 @@ describe('publishing a table', () => {
       code: 'SOURCE_MISCONFIGURED',
       message: 'Database table "public.items" does not have its replica identity set to FULL',
     });
+    const [version] = await world.sql(`select current_setting('server_version_num')::int as n`);
+    if (Number(version?.['n']) >= 180000) {
+      await world.sql('create table gen (id int primary key, twice int generated always as (id * 2) stored)');
+      await world.sql('alter publication "Pub ""quoted""" add table gen');
+      await world.sql('alter table gen replica identity full');
+      await expect(publish('gen', database)).rejects.toMatchObject({
+        code: 'SOURCE_MISCONFIGURED',
+        message:
+          `Publication "${world.publicationName}" does not publish generated columns. This is a feature introduced in ` +
+          `PostgreSQL 18 and requires setting the publication parameter 'publish_generated_columns' to 'stored'. ` +
+          `Alternatively, you can exclude them from the shape by explicitly listing which columns to fetch in the 'columns' query param.`,
+      });
+    }
     await database.close();
     await world.sql(`drop role ${role}`);
   });

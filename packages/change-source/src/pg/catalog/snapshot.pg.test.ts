@@ -179,6 +179,20 @@ describe('snapshots from Postgres', () => {
     await world.sql(`drop role ${role}`);
   });
 
+  test('says that the clause cannot be evaluated for a row, not which row or value', async () => {
+    await world.sql(`insert into items values ('1', 'secret')`);
+    const clause = (where: string) => takeSnapshot(world.database, { ...request(items), where });
+    await expect(clause('1 / (length(value) - 6) > 0')).rejects.toMatchObject({
+      code: 'INVALID_REQUEST',
+      message: 'division by zero',
+    });
+    await expect(clause('value::int4 > 0')).rejects.toMatchObject({
+      code: 'INVALID_REQUEST',
+      message: 'the clause cannot be evaluated for a row',
+      details: { field: 'where', code: '22P02' },
+    });
+  });
+
   test('admin work goes on while every snapshot connection is busy', async () => {
     const database = open({ poolSize: 2 });
     const stop = new AbortController();

@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import { isShapecastError, ShapecastError } from '@shapecast/errors';
-import { abortReason, type Clock } from '@shapecast/service-kit';
+import type { Clock } from '@shapecast/service-kit';
 import type { SnapshotRequest, SnapshotSink } from '../../change-source.ts';
-import { connectionError, pgMessage, sqlState, STANDBY_MESSAGE } from '../errors.ts';
+import { connectionError, pgMessage, rowMessage, sqlState, STANDBY_MESSAGE } from '../errors.ts';
 import type { TextRow } from '../sql/query.ts';
 import {
   beginSnapshot,
@@ -12,11 +12,8 @@ import {
   parseVisibility,
   selectVisibility,
 } from '../sql/snapshot.ts';
-import { requestCancel } from './cancel.ts';
+import { FIRST_BATCH_ROWS, lastRow, nextCount, runCancellable } from './cursor.ts';
 
-const FIRST_BATCH_ROWS = 100;
-const MAX_BATCH_ROWS = 2_000;
-const TARGET_BATCH_BYTES = 1024 * 1024;
 const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 1_000;
 
@@ -36,7 +33,7 @@ export async function readSnapshot(
   sink: SnapshotSink,
   signal: AbortSignal,
 ): Promise<void> {
-  const run = (text: string) => runCancellable(client, text, options, signal);
+  const run = (text: string) => runCancellable(client, text, (error) => snapshotError(error, options), signal);
   const giveUpMs = clock.now() + options.safetyTimeoutMs;
   for (let waitMs = RETRY_MIN_MS; ; waitMs = Math.min(2 * waitMs, RETRY_MAX_MS)) {
     const begin = beginSnapshot(options.serverVersion, options.firstRowTimeoutMs);
@@ -65,40 +62,6 @@ async function readRows(run: (text: string) => Promise<TextRow[][]>, sink: Snaps
   }
 }
 
-function nextCount(rows: readonly TextRow[]): number {
-  let bytes = 0;
-  for (const row of rows) for (const cell of row) bytes += (cell?.length ?? 0) + 8;
-  return Math.max(1, Math.min(MAX_BATCH_ROWS, Math.floor((TARGET_BATCH_BYTES * rows.length) / bytes)));
-}
-
-/** Rows of every statement in `text`. Aborting cancels it in Postgres and rejects with the signal's reason. */
-async function runCancellable(
-  client: pg.PoolClient,
-  text: string,
-  options: SnapshotOptions,
-  signal: AbortSignal,
-): Promise<TextRow[][]> {
-  signal.throwIfAborted();
-  const onAbort = () => requestCancel(client);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    const results: unknown = await client.query({ text, rowMode: 'array' });
-    const list = (Array.isArray(results) ? results : [results]) as pg.QueryArrayResult<TextRow>[];
-    return list.map((result) => result.rows);
-  } catch (error) {
-    if (signal.aborted) throw abortReason(signal);
-    throw snapshotError(error, options);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
-}
-
-function lastRow(results: readonly TextRow[][]): TextRow {
-  const row = results.at(-1)?.[0];
-  if (!row) throw new Error('statement returned no row');
-  return row;
-}
-
 /** Spec R 10.8.1. */
 function snapshotError(error: unknown, options: SnapshotOptions): ShapecastError {
   const code = sqlState(error);
@@ -124,7 +87,10 @@ function snapshotError(error: unknown, options: SnapshotOptions): ShapecastError
     case '55000':
       return /recovery is in progress/.test(pgMessage(error)) ? failed('standby', STANDBY_MESSAGE) : queryFailed(error);
     default:
-      return queryFailed(error);
+      // The clause meets a row it cannot be evaluated for. Retrying would fail the same way; somebody has to change one of them.
+      return code?.startsWith('22') === true
+        ? new ShapecastError('INVALID_REQUEST', rowMessage(error), { field: 'where', code }, error)
+        : queryFailed(error);
   }
 }
 

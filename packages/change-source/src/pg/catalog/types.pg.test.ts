@@ -156,4 +156,11 @@ describe('column types', () => {
     await world.sql(statement);
     expect(await world.database.introspect('public', 'v', never)).toBeUndefined();
   });
+
+  test.each([
+    ['pg_catalog', 'pg_class'],
+    ['information_schema', 'sql_features'],
+  ])("of Postgres's own schema %s are not described: they cannot be published", async (schema, table) => {
+    expect(await world.database.introspect(schema, table, never)).toBeUndefined();
+  });
 });

@@ -11,7 +11,8 @@ export interface AssemblerOutput {
   part(part: TransactionPart, bytes: number): void;
   /** A transaction, with changes or without, is over. */
   transactionEnd(lsn: Lsn, endLsn: Lsn): void;
-  relation(relation: DescribedRelation): void;
+  /** `xid` is the 64-bit id of the transaction it stands in. */
+  relation(relation: DescribedRelation, xid: bigint): void;
 }
 
 interface OpenTransaction {
@@ -48,7 +49,7 @@ export class PartAssembler implements PgoutputSink {
   }
 
   relation(relation: DescribedRelation): void {
-    this.#output.relation(relation);
+    this.#output.relation(relation, this.#open().xid);
   }
 
   change(change: Change, bytes: number): void {
@@ -69,8 +70,7 @@ export class PartAssembler implements PgoutputSink {
   }
 
   #emit(endLsn: Lsn | undefined): void {
-    const transaction = this.#transaction;
-    if (!transaction) throw new Error('pgoutput: change outside of a transaction');
+    const transaction = this.#open();
     const { lsn, xid, commitTimeUs, begin } = transaction;
     const changes = this.#changes;
     const bytes = this.#bytes;
@@ -79,5 +79,10 @@ export class PartAssembler implements PgoutputSink {
     transaction.begin = false;
     const commit = endLsn !== undefined;
     this.#output.part({ lsn, endLsn: endLsn ?? lsn, xid, commitTimeUs, begin, commit, changes }, bytes);
+  }
+
+  #open(): OpenTransaction {
+    if (!this.#transaction) throw new Error('pgoutput: change outside of a transaction');
+    return this.#transaction;
   }
 }

@@ -8,10 +8,11 @@ import type { LazyPool } from '../lazy-pool.ts';
 import { PgoutputDecoder } from '../pgoutput/decoder.ts';
 import { PartAssembler } from '../pgoutput/part-assembler.ts';
 import { XidWidener } from '../pgoutput/xid.ts';
-import { readPrimaryKey, readXmax } from '../sql/catalog.ts';
+import { readXmax } from '../sql/catalog.ts';
+import { readRelationFacts } from '../sql/inheritance.ts';
 import { terminateLockHolder } from '../sql/slot.ts';
 import { PartDelivery } from './part-delivery.ts';
-import { RelationKeys } from './relation-keys.ts';
+import { RelationLookup } from './relation-lookup.ts';
 import { ReplicationLink, type LinkHandler } from './replication-link.ts';
 import { StandbyStatus } from './standby-status.ts';
 
@@ -121,11 +122,13 @@ export class PgReplicationSession implements ReplicationSession {
     const { clock, log, admin } = this.#deps;
     const link = this.#link;
     const status = this.#status;
-    const keys = new RelationKeys(
+    const { publicationName } = this.#options;
+    const lookup = new RelationLookup(
       {
         clock,
         log,
-        readPrimaryKey: (oid, signal) => admin.use(signal, (db) => readPrimaryKey(db, oid)),
+        readFacts: (oid, xid, signal) => admin.use(signal, (db) => readRelationFacts(db, publicationName, oid, xid)),
+        onComplete: (relation) => handler.onRelation?.(relation),
         pause: () => link.pause('catalog'),
         resume: () => link.resume('catalog'),
       },
@@ -133,7 +136,7 @@ export class PgReplicationSession implements ReplicationSession {
     );
     const delivery = new PartDelivery({
       handler,
-      ready: keys.ready,
+      ready: lookup.ready,
       inTransaction: () => assembler.inTransaction,
       pause: () => link.pause('delivery'),
       resume: () => link.resume('delivery'),
@@ -143,7 +146,7 @@ export class PgReplicationSession implements ReplicationSession {
       {
         part: (part, bytes) => delivery.push(part, bytes),
         transactionEnd: (lsn, endLsn) => status.transactionEnd(lsn, endLsn),
-        relation: (relation) => keys.complete(relation),
+        relation: (relation, xid) => lookup.complete(relation, xid),
       },
       this.#xids,
     );
@@ -167,7 +170,7 @@ export class PgReplicationSession implements ReplicationSession {
       },
       heard: () => status.heard(),
       notice: ({ code, message }) => {
-        if (code === '55000' && message?.includes(this.#options.publicationName)) this.#fail(publicationMissing());
+        if (code === '55000' && message?.includes(publicationName)) this.#fail(publicationMissing());
       },
     };
     return { linkHandler, delivery };

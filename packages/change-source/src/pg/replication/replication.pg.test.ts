@@ -232,6 +232,55 @@ describe('replication from Postgres', () => {
     await stream.stop();
   });
 
+  test('tells the tables above a partition, how they order its columns, and since when', async () => {
+    const { world, handler, stream } = await streaming();
+    await world.sql(`create table root (id int, r int, v text, primary key (r, id)) partition by list (r)`);
+    await world.sql('create table middle partition of root for values in (1, 2) partition by list (r)');
+    await world.sql('create table born partition of middle for values in (1)');
+    await world.sql('create table come (gone int, v text, r int not null, id int not null)');
+    await world.sql('alter table come drop column gone');
+    const [before] = await world.sql('select pg_snapshot_xmax(pg_current_snapshot()) as xmax');
+    await world.sql('alter table root attach partition come for values in (3)');
+    await publish(world, 'root');
+    await world.sql(`insert into root values (1, 1, 'a'), (2, 3, 'b')`);
+    const changes = await handler.waitForChanges(2);
+    const [oids] = await world.sql(`select 'root'::regclass::oid::int as root, 'middle'::regclass::oid::int as middle`);
+    const root = Number(oids?.['root']);
+    const middle = Number(oids?.['middle']);
+    const joined = changes[1]?.relation.ancestors?.[0]?.joined;
+    expect(changes.map(({ relation }) => [relation.name, relation.ancestors])).toEqual([
+      [
+        'born',
+        [
+          { oid: middle, keyColumns: [1, 0] },
+          { oid: root, keyColumns: [1, 0] },
+        ],
+      ],
+      ['come', [{ oid: root, columns: [2, 1, 0], keyColumns: [1, 0], joined }]],
+    ]);
+    // Other databases of the server may have assigned ids in between.
+    expect(joined?.xid).toBeGreaterThanOrEqual(BigInt(before?.['xmax'] as string));
+    expect(joined?.seenXmax).toBeGreaterThan(joined?.xid as bigint);
+    // Detached, it is by itself.
+    await world.sql('alter table root detach partition come');
+    await publish(world, 'come');
+    await world.sql(`insert into come (id, r, v) values (3, 3, 'c')`);
+    expect((await handler.waitForChanges(3))[2]?.relation.ancestors).toBeUndefined();
+    await stream.stop();
+  });
+
+  test('tells a partition that the same transaction made, filled and attached', async () => {
+    const { world, handler, stream } = await streaming();
+    await world.sql('create table root (id int) partition by list (id)');
+    await publish(world, 'root');
+    await world.sql(`begin; create table made (id int); insert into made values (1);
+      alter table root attach partition made for values in (1, 2); insert into root values (2); commit`);
+    const [change] = await handler.waitForChanges(1);
+    // The first row is older than the attachment, and nobody will ever tell it.
+    expect(change).toMatchObject({ kind: 'insert', new: ['2'], relation: { ancestors: [{ joined: {} }] } });
+    await stream.stop();
+  });
+
   test('survives a table that is gone before its change is read', async () => {
     const { world, session, handler, stream } = await streaming();
     await stream.stop();

@@ -5,7 +5,7 @@ import type { Clock, Logger } from '@shapecast/service-kit';
 import type { SlotState, SourceProgress } from '../../change-source.ts';
 import { pgMessage, sqlState, WAL_LEVEL_MESSAGE } from '../errors.ts';
 import type { LazyPool } from '../lazy-pool.ts';
-import { createPublication, readPublication } from '../sql/publication.ts';
+import { createPublication, publishGeneratedColumns, readPublication } from '../sql/publication.ts';
 import { rowsOf } from '../sql/query.ts';
 import { createSlot, DISPLAY_SETTINGS, setDisplaySetting, tryLock } from '../sql/replication.ts';
 import { breakOrphanedLock, dropSlot, logStandbySnapshot, readSlot, type SlotRow } from '../sql/slot.ts';
@@ -66,7 +66,8 @@ async function breakLock({ admin, slotName, log, signal }: SetUp, ownPid: number
 }
 
 /**
- * Makes sure that the publication exists and publishes everything. True when it was created now; then a slot that was there
+ * Makes sure that the publication exists and publishes everything, stored generated columns included where the server can:
+ * one from before an upgrade to 18 does not, and there Postgres refuses updates of published tables with such columns. True when it was created now; then a slot that was there
  * is gone, because what happened without the publication cannot be recovered (spec R 5 step 7). Both happen in one
  * transaction: a crash in between must not leave a publication that looks old.
  */
@@ -76,7 +77,10 @@ export async function ensurePublication(setUp: SetUp, serverVersion: number): Pr
     const slot = await readSlot(db, slotName);
     if (slot) requireOwnSlot(setUp, slot);
     const found = await readPublication(db, publicationName);
-    if (found?.allOperations) return false;
+    if (found?.allOperations) {
+      if (found.generatedColumns === false && found.owned) await publishGeneratedColumns(db, publicationName);
+      return false;
+    }
     if (found) {
       const text = `Publication "${publicationName}" does not publish all required operations: INSERT, UPDATE, DELETE, TRUNCATE`;
       throw new ShapecastError('SOURCE_MISCONFIGURED', text, { type: 'publication_incomplete' });

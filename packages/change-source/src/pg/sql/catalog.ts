@@ -19,7 +19,7 @@ export async function readRelation(db: Queryable, schema: string, table: string)
        (with recursive b(oid) as (
           select t.oid union all select u.typbasetype from b join pg_type u on u.oid = b.oid where u.typtype = 'd'
         ) select b.oid from b join pg_type u on u.oid = b.oid where t.typtype = 'd' and u.typtype <> 'd'),
-       d.provider, d.collate, d.ctype, true
+       d.provider, d.collate, d.ctype, true, current_setting('server_version_num')::int >= 180000
      from pg_class c
      join pg_namespace n on n.oid = c.relnamespace
      join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -40,6 +40,7 @@ export async function readRelation(db: Queryable, schema: string, table: string)
      left join lateral unnest(i.indkey) with ordinality as k(attnum, place)
        on k.attnum = a.attnum and k.place <= i.indnkeyatts
      where n.nspname = $1 and c.relname = $2 and c.relkind in ('r', 'p') and c.relpersistence = 'p'
+       and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
      order by a.attnum`,
     [schema, table],
   );
@@ -53,6 +54,7 @@ export async function readRelation(db: Queryable, schema: string, table: string)
     kind: first[1] as 'r' | 'p',
     columns: rows.map(toColumn),
     ...(databaseCollation === undefined ? {} : { databaseCollation }),
+    ...(first[23] === 't' ? { publishesGenerated: true } : {}),
   };
 }
 
@@ -84,21 +86,6 @@ function toCollation([provider, collate, ctype, deterministic]: readonly (string
   const known = ({ c: 'libc', i: 'icu', b: 'builtin' } as const)[provider ?? ''];
   if (known === undefined || typeof collate !== 'string' || typeof ctype !== 'string') return undefined;
   return { provider: known, collate, ctype, deterministic: deterministic !== 'f' };
-}
-
-/** Names of the primary key's columns in key order; empty when there is none, or no such table any more. */
-export async function readPrimaryKey(db: Queryable, oid: number): Promise<string[]> {
-  const rows = await rowsOf(
-    db,
-    `select a.attname
-     from pg_index i
-     cross join lateral unnest(i.indkey) with ordinality as k(attnum, place)
-     join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-     where i.indrelid = $1 and i.indisprimary and k.place <= i.indnkeyatts
-     order by k.place`,
-    [oid],
-  );
-  return rows.map(([name]) => name as string);
 }
 
 /** First transaction id not assigned yet, 64-bit: what 32-bit ids on the wire are widened against (spec R 10.6.5). */

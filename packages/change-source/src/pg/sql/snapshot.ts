@@ -8,6 +8,8 @@ const { escapeIdentifier, escapeLiteral } = pg;
 
 const CURSOR = 'shapecast_snapshot';
 
+type Table = Pick<SnapshotRequest, 'schema' | 'table'>;
+
 /**
  * Begins the snapshot transaction: display settings and limits for this transaction only (spec R 3.2.2, 10.5). The time
  * until the first row is limited by the server itself, which cancels the query.
@@ -23,19 +25,23 @@ export function beginSnapshot(serverVersion: number, firstRowTimeoutMs: number):
   ].join('; ');
 }
 
-/** Opening the cursor fixes the snapshot and locks the table against being altered. */
-export function declareCursor(request: SnapshotRequest): string {
+/** Opening the cursor fixes the snapshot and locks the table against being altered. `rest` follows the where clause. */
+export function declareCursor(request: Table & Pick<SnapshotRequest, 'columns' | 'where'>, rest = ''): string {
   const columns = request.columns.map((column) => escapeIdentifier(column)).join(', ');
-  // On lines of its own, so that not even a comment could reach past the parenthesis.
-  const where = request.where === '' ? '' : ` where (\n${request.where}\n)`;
-  return `declare ${CURSOR} no scroll cursor for select ${columns} from ${tableName(request)}${where}`;
+  const where = request.where === '' ? '' : ` where ${parenthesized(request.where)}`;
+  return `declare ${CURSOR} no scroll cursor for select ${columns} from ${tableName(request)}${where}${rest}`;
+}
+
+/** On lines of its own, so that not even a comment could reach past the parenthesis. */
+export function parenthesized(condition: string): string {
+  return `(\n${condition}\n)`;
 }
 
 /**
  * Visibility of this transaction, an upper bound for the commits it sees, and the oid that now has the table's name. The
  * insert position, not the write position: with asynchronous commit a visible transaction may not be written yet (10.5.2).
  */
-export function selectVisibility(request: SnapshotRequest): string {
+export function selectVisibility(request: Table): string {
   const oid = `to_regclass(${escapeLiteral(tableName(request))})::oid`;
   return `select s, pg_current_wal_insert_lsn(), ${oid} from pg_current_snapshot() s`;
 }
@@ -63,6 +69,6 @@ export function fetchMore(rows: number): string {
 
 export const READ_SERVER_VERSION = `select current_setting('server_version_num')`;
 
-function tableName(request: SnapshotRequest): string {
+function tableName(request: Table): string {
   return `${escapeIdentifier(request.schema)}.${escapeIdentifier(request.table)}`;
 }

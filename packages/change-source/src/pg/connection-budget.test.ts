@@ -1,0 +1,12 @@
+import { expect, test } from 'vitest';
+import { connectionBudget } from './connection-budget.ts';
+
+test('subsets leave half of the snapshot connections to snapshots, and all together stay within the budget', () => {
+  expect(connectionBudget(20)).toEqual({ admin: 4, snapshots: 16, subsets: 8 });
+  expect(connectionBudget(5)).toEqual({ admin: 1, snapshots: 4, subsets: 2 });
+  for (let size = 2; size <= 200; size += 1) {
+    const { admin, snapshots, subsets } = connectionBudget(size);
+    expect(admin + snapshots).toBe(size);
+    expect(subsets).toBeLessThanOrEqual(Math.max(1, snapshots / 2));
+  }
+});
