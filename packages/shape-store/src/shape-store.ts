@@ -131,6 +131,10 @@ export interface LogRead {
   readonly entries: readonly { readonly offset: LogOffset; readonly bytes: Uint8Array }[];
   /** Offset of the last entry returned, or the requested offset when there is none. */
   readonly end: LogOffset;
+  /** Where the range ends. Beyond `end` when the read stopped at its size: go on from `end`, with the same head. */
+  readonly upTo: LogOffset;
+  /** `upTo` is the end of a closed chunk, so that this range never changes. */
+  readonly closed: boolean;
 }
 
 export interface SnapshotRead {
@@ -229,9 +233,10 @@ export interface ShapeStore {
   /**
    * Entries after `after` up to the end of the closed chunk that holds the first of them, or up to the visible tail when
    * that chunk is open (R 11.5.4), never past `head.visible`. Throws STORE_UNAVAILABLE when the range is not complete
-   * (R 14.1). For a dead shape whose data is gone: no entries.
+   * (R 14.1). For a dead shape whose data is gone: no entries. Stops when `maxBytes` of JSON are read, or somewhat more, but
+   * always returns an entry if there is one.
    */
-  readLog(shard: ShardId, head: ShapeHead, after: LogOffset): Promise<LogRead>;
+  readLog(shard: ShardId, head: ShapeHead, after: LogOffset, maxBytes?: number): Promise<LogRead>;
   /** Parts of snapshot chunk `chunk` from `fromPart` on, about `maxBytes` at most. Undefined when the chunk has not begun. */
   readSnapshot(
     shard: ShardId,

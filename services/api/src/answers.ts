@@ -2,8 +2,9 @@ import { ERRORS, isShapecastError, type ErrorCode } from '@shapecast/errors';
 import type { LogOffset } from '@shapecast/log';
 import { invalidRequestBody, type FieldErrors } from '@shapecast/protocol';
 import type { ShapeFailure, ShardId } from '@shapecast/shape-store';
-import type { LogAnswer } from './live/log-answer.ts';
+import type { Body } from './shapes/body.ts';
 import type { RequestedShape } from './shapes/definitions.ts';
+import type { OpenSubset } from './subset/subset-source.ts';
 
 /** One handle of one shape, and where it is stored. */
 export interface ShapeTarget {
@@ -20,8 +21,12 @@ export type Answer =
   | {
       readonly kind: 'log';
       readonly target: ShapeTarget;
-      readonly answer: LogAnswer;
+      /** `electric-offset`. */
+      readonly end: LogOffset;
+      readonly upToDate: boolean;
       readonly etag: string;
+      /** JSON. Whoever writes it releases it. */
+      readonly body: Body;
       /** `electric-has-data` (RH-5). */
       readonly hasData: boolean;
     }
@@ -30,8 +35,8 @@ export type Answer =
       readonly target: ShapeTarget;
       readonly end: LogOffset;
       readonly etag: string;
-      /** JSON of the chunk without brackets, in pieces that are separated by commas. Throws when the rest is lost. */
-      readonly pieces: AsyncIterable<Uint8Array> | readonly Uint8Array[];
+      /** JSON of the chunk. Whoever writes it releases it. */
+      readonly body: Body;
     }
   | {
       readonly kind: 'not-modified';
@@ -40,6 +45,8 @@ export type Answer =
       readonly upToDate: boolean;
       readonly etag: string;
     }
+  /** A subset snapshot (spec H 13); whoever writes it closes it. */
+  | { readonly kind: 'subset'; readonly target: ShapeTarget; readonly offset: LogOffset; readonly subset: OpenSubset }
   /** An event stream that starts at `offset`. */
   | { readonly kind: 'events'; readonly target: ShapeTarget; readonly offset: LogOffset; readonly upToDate: boolean };
 
@@ -85,6 +92,7 @@ export function creationFailure(failure: ShapeFailure | undefined): Answer {
     return { kind: 'failure', status: 503, body, retryAfter: SCAN_LIMIT_RETRY_S, known: true };
   }
   if (spec?.status === 503) return unavailable(failure.message, 10, true);
+  if (spec?.status === 400) return invalid({ where: [failure.message] });
   return {
     kind: 'failure',
     status: 500,

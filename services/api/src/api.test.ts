@@ -183,11 +183,26 @@ describe('reading from the beginning', () => {
     });
   });
 
-  test('a schema change during the snapshot is a 409', async () => {
+  test('a schema change during the snapshot costs the shape, not the request: it gets the next one', async () => {
     const { shape, router, store } = await bound();
     router.manual = true;
     const pending = shape('offset=-1');
     await (await router.snapshot(await newHandle(router, store))).fail('SCHEMA_CHANGED', 'column gone');
+    const next = await newHandle(router, store);
+    const snapshot = await router.snapshot(next);
+    await snapshot.part(SNAPSHOT_END_JSON, true);
+    await snapshot.done();
+    const answer = await pending;
+    expect([answer.status, answer.headers['electric-handle']]).toEqual([200, next]);
+  });
+
+  test('a table that keeps changing during the snapshot is a 409', async () => {
+    const { shape, router, store } = await bound();
+    router.manual = true;
+    const pending = shape('offset=-1');
+    for (let start = 1; start <= 5; start += 1) {
+      await (await router.snapshot(await newHandle(router, store))).fail('SCHEMA_CHANGED', 'column gone');
+    }
     expectRefetch(await pending, undefined);
   });
 });

@@ -8,13 +8,18 @@ import { HeadWatcher } from './live/head-watcher.ts';
 import { LiveHub } from './live/live-hub.ts';
 import { Permits, type PermitLimits } from './permits.ts';
 import { Secrets } from './secrets.ts';
+import { ChunkCache } from './shapes/chunk-cache.ts';
 import { Definitions } from './shapes/definitions.ts';
+import { LogReader } from './shapes/log-reader.ts';
 import { RelationCatalog } from './shapes/relation-catalog.ts';
 import { ShapeDeleter } from './shapes/shape-deleter.ts';
 import { ShapeReader } from './shapes/shape-reader.ts';
 import { ShapeResolver } from './shapes/shape-resolver.ts';
+import { ShapeStart } from './shapes/shape-start.ts';
 import { SnapshotReader } from './shapes/snapshot-reader.ts';
 import { SourceState } from './source-state.ts';
+import { SubsetReader } from './subset/subset-reader.ts';
+import { SubsetSource } from './subset/subset-source.ts';
 
 export interface ApiDeps {
   /** A function connects after the API listens already; what it opened is closed with the API. */
@@ -38,7 +43,11 @@ export interface ApiOptions {
   /** Seconds. */
   readonly cacheStaleAge?: number;
   readonly chunkBytes?: number;
+  /** Bound of the bodies of chunks that are kept or being sent; 0: every reader reads for itself. */
+  readonly chunkCacheBytes?: number;
   readonly limits?: PermitLimits;
+  /** A debug line per request. Off, requests cost nothing for it. */
+  readonly logRequests?: boolean;
   readonly allowDelete?: boolean;
   readonly sendTimeoutMs?: number;
   readonly keepAliveTimeoutMs?: number;
@@ -60,7 +69,9 @@ const DEFAULTS = {
   cacheMaxAge: 60,
   cacheStaleAge: 300,
   chunkBytes: 10_485_760,
+  chunkCacheBytes: 134_217_728,
   limits: { initial: 300, existing: 10_000 },
+  logRequests: false,
   allowDelete: false,
   sendTimeoutMs: 30_000,
   keepAliveTimeoutMs: 75_000,
@@ -77,7 +88,11 @@ const DEFAULTS = {
 };
 
 const CATALOG_TIMEOUT_MS = 5_000;
+/** Longer than a router lets a query run. */
+const SUBSET_FRAME_TIMEOUT_MS = 45_000;
 const STORE_CHECK_MS = 1_000;
+/** Also with small limits: those that are refused get an answer. */
+const MIN_CONNECTIONS = 1_000;
 const PRODUCT = 'Shapecast/0.1.0';
 
 /** The API service: shape logs to HTTP clients. Holds no state that another pod could not rebuild. */
@@ -92,6 +107,7 @@ interface Connected extends ShapeService {
   readonly source: SourceState;
   readonly watcher: HeadWatcher;
   readonly catalog: RelationCatalog;
+  readonly cache: ChunkCache;
 }
 
 export function createApi(deps: ApiDeps, options: ApiOptions): Api {
@@ -129,8 +145,11 @@ class ApiComponent implements Api {
       { ...options, maxAge: options.cacheMaxAge, staleAge: options.cacheStaleAge, clock },
     );
     const others = otherRoutes({ server: PRODUCT, sourceId: options.source, status: () => this.#status() });
-    const maxConnections = 2 * (options.limits.initial + options.limits.existing);
-    this.#server = new ApiServer({ route: this.#route, others, clock }, { ...options, maxConnections });
+    const maxConnections = Math.max(MIN_CONNECTIONS, 2 * (options.limits.initial + options.limits.existing));
+    this.#server = new ApiServer(
+      { route: this.#route, others, clock },
+      { ...options, maxConnections, server: PRODUCT },
+    );
   }
 
   get port(): number {
@@ -161,13 +180,16 @@ class ApiComponent implements Api {
       missing: this.#missing(),
       incarnation: connected?.source.record?.incarnation,
       held: connected?.hub.held ?? 0,
+      chunkCacheBytes: connected?.cache.bytes ?? 0,
       inProgress: this.#route.inProgress,
       permits: this.#permits.used,
     };
   }
 
   #status(): HealthStatus {
-    return this.#missing() === undefined ? 'active' : 'starting';
+    if (this.#missing() === undefined) return 'active';
+    const connected = this.#connected?.messaging.connected() === true && this.#deps.store.connected();
+    return connected && this.#connected?.source.leaderless === true ? 'waiting' : 'starting';
   }
 
   #missing(): string | undefined {
@@ -215,7 +237,9 @@ class ApiComponent implements Api {
     const options = this.#options;
     const { hints, rpc } = messaging;
     const watcher = new HeadWatcher({ store, hints, clock, log }, { pollMs: options.notifyPollMs });
-    const hub = new LiveHub({ store, watcher, clock, log }, { timeoutMs: options.longPollTimeoutMs });
+    const cache = new ChunkCache({ maxBytes: options.chunkCacheBytes, expectedBytes: options.chunkBytes });
+    const logs = new LogReader({ store, cache });
+    const hub = new LiveHub({ logs, watcher, clock, log }, { timeoutMs: options.longPollTimeoutMs });
     const source = new SourceState(
       { messaging, clock, log },
       { source: options.source, onIncarnation: (record) => watcher.incarnationChanged(record.incarnation) },
@@ -226,13 +250,19 @@ class ApiComponent implements Api {
     );
     const definitions = new Definitions(catalog);
     const resolver = new ShapeResolver({ store, hints, definitions, source }, options);
-    const snapshots = new SnapshotReader({ store, watcher, clock });
-    const reader = new ShapeReader({ store, source, resolver, snapshots, watcher, hub, clock }, options);
+    const snapshots = new SnapshotReader({ store, cache, watcher, clock });
+    const start = new ShapeStart({ resolver, snapshots }, options);
+    const subsetSource = new SubsetSource(
+      { rpc, clock },
+      { source: options.source, readyTimeoutMs: options.readyTimeoutMs, frameTimeoutMs: SUBSET_FRAME_TIMEOUT_MS },
+    );
+    const subsets = new SubsetReader({ store, source, resolver, start, subsets: subsetSource, clock }, options);
+    const reader = new ShapeReader({ source, resolver, start, snapshots, logs, subsets, watcher, hub, clock }, options);
     const deleter = new ShapeDeleter(
       { store, hints, source, resolver },
       { allowed: options.allowDelete, source: options.source, readyTimeoutMs: options.readyTimeoutMs },
     );
-    return { messaging, source, watcher, catalog, hub, reader, deleter };
+    return { messaging, source, watcher, catalog, cache, hub, reader, deleter };
   }
 
   /** Keeps accepting for a while, answers what is held, finishes transfers, lets go (O 2.3). */
@@ -245,6 +275,7 @@ class ApiComponent implements Api {
     this.#stop.abort(new Error('the API is stopping'));
     await this.#running;
     this.#connected?.watcher.stop();
+    this.#connected?.cache.stop();
     this.#connected?.catalog.stop();
     if (typeof this.#deps.messaging === 'function') await this.#connected?.messaging.close();
   }

@@ -32,6 +32,10 @@ export const apiConfig = z.object({
   cacheMaxAge: count(60, 'Seconds a cache may keep a catch-up answer.'),
   cacheStaleAge: count(300, 'Seconds a cache may serve it stale while it asks again.'),
   chunkBytes: bytes(10_485_760, 'JSON bytes at which a chunk of a new shape closes.'),
+  chunkCacheBytes: bytes(
+    134_217_728,
+    'Memory for the bodies of chunks that are kept or being sent, shared by all who read them; 0: none.',
+  ),
   limits: z
     .string()
     .optional()
@@ -64,6 +68,7 @@ export const apiConfigNames = {
   cacheMaxAge: ['ELECTRIC_CACHE_MAX_AGE'],
   cacheStaleAge: ['ELECTRIC_CACHE_STALE_AGE'],
   chunkBytes: ['ELECTRIC_SHAPE_CHUNK_BYTES_THRESHOLD'],
+  chunkCacheBytes: ['SHAPECAST_CHUNK_CACHE_BYTES'],
   limits: ['SHAPECAST_MAX_CONCURRENT_REQUESTS', 'ELECTRIC_MAX_CONCURRENT_REQUESTS'],
   allowDelete: ['ELECTRIC_ENABLE_INTEGRATION_TESTING'],
   sendTimeoutMs: ['ELECTRIC_TCP_SEND_TIMEOUT'],
@@ -110,6 +115,11 @@ function parseLimits(text: string | undefined, context: z.RefinementCtx): { init
 
 /** The options of the API service as the environment sets them. */
 export function apiOptions(config: ApiConfig): ApiOptions {
-  const { sourceId, host, listenOnIpv6, ...options } = config;
-  return { ...options, source: sourceId, host: host ?? (listenOnIpv6 ? '::' : '0.0.0.0') };
+  const { sourceId, host, listenOnIpv6, logLevel, ...options } = config;
+  return {
+    ...options,
+    logRequests: logLevel === 'debug',
+    source: sourceId,
+    host: host ?? (listenOnIpv6 ? '::' : '0.0.0.0'),
+  };
 }

@@ -1,7 +1,8 @@
 import { systemClock } from '@shapecast/service-kit';
-import { openMemoryShapeStore, type ShapeStore } from '@shapecast/shape-store';
+import { openMemoryShapeStore } from '@shapecast/shape-store';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ApiFixture, change, until } from './testing/api-fixture.ts';
+import { counted } from './testing/counted-store.ts';
 
 let fixture: ApiFixture | undefined;
 const start = async (...args: ConstructorParameters<typeof ApiFixture>) => {
@@ -16,22 +17,6 @@ afterEach(async () => {
 const LONG = { longPollTimeoutMs: 60_000 };
 const held = (api: ApiFixture, count: number) => until(() => api.api.report().held === count);
 const permits = (api: ApiFixture) => api.api.report().permits as { initial: number; existing: number };
-
-/** The store, with a count of every call by name. */
-function counted(store: ShapeStore): { store: ShapeStore; calls: Record<string, number> } {
-  const calls: Record<string, number> = {};
-  const proxy = new Proxy(store, {
-    get(target, name) {
-      const value = Reflect.get(target, name) as unknown;
-      if (typeof value !== 'function') return value;
-      return (...args: unknown[]) => {
-        calls[String(name)] = (calls[String(name)] ?? 0) + 1;
-        return (value as (...args: unknown[]) => unknown).apply(target, args);
-      };
-    },
-  });
-  return { store: proxy, calls };
-}
 
 describe('long polling', () => {
   test('a held request is woken by an entry', async () => {
@@ -177,6 +162,65 @@ describe('long polling', () => {
     expect((calls.readLog ?? 0) - (parked.readLog ?? 0)).toBe(1);
     expect((calls.readHeads ?? 0) - (parked.readHeads ?? 0)).toBe(1);
     expect(calls.find).toBe(before.find);
+  });
+
+  test('polls, event streams and those behind share a look at the shape, and a read for each place', async () => {
+    const { store, calls } = counted(openMemoryShapeStore(systemClock));
+    const api = await start({ ...LONG, notifyPollMs: 60_000, sseTimeoutMs: 60_000 }, { store });
+    const handle = await api.handle();
+    const wide = await api.handle('table=wide');
+    const poll = (offset: string, more = '') => api.shape(`offset=${offset}&handle=${handle}&live=true${more}`);
+    // 0_0 and 0_inf are the same place, and a shape that does not change costs nothing.
+    const polls = Array.from({ length: 100 }, (_, i) => poll(i % 2 === 0 ? '0_inf' : '0_0'));
+    const others = Array.from({ length: 20 }, () => api.shape(`table=wide&offset=0_inf&handle=${wide}&live=true`));
+    const abort = new AbortController();
+    const url = `http://127.0.0.1:${api.api.port}/v1/shape?table=items&offset=0_inf&handle=${handle}&live=true&live_sse=true`;
+    const streams = await Promise.all(Array.from({ length: 30 }, () => fetch(url, { signal: abort.signal })));
+    await held(api, 150);
+    await until(() => (calls.readHeads ?? 0) > 0);
+    await new Promise((resolve) => setImmediate(resolve));
+    const before = { ...calls };
+    await api.router.commit([{ lsn: 5_000n, entries: { [handle]: [change(3, 5_000n)] } }]);
+    expect(new Set((await Promise.all(polls)).map((reply) => reply.text)).size).toBe(1);
+    // The streams wait again, at the new tail.
+    await held(api, 50);
+    const since = (name: string) => (calls[name] ?? 0) - (before[name] ?? 0);
+    await until(() => since('readHeads') >= 2);
+    expect([since('readLog'), since('readHeads'), since('find')]).toEqual([1, 2, 0]);
+
+    const behind = await Promise.all(Array.from({ length: 50 }, () => poll('0_inf')));
+    expect(new Set(behind.map((reply) => reply.text)).size).toBe(1);
+    const events = streams.map(async (reply) => {
+      const { value } = await (reply.body as ReadableStream<Uint8Array>).getReader().read();
+      return Buffer.from(value as Uint8Array).toString();
+    });
+    expect(new Set(await Promise.all(events))).toEqual(
+      new Set([
+        `data: ${change(3, 5_000n)}\n\ndata: {"headers":{"control":"up-to-date","global_last_seen_lsn":"5000"}}\n\n`,
+      ]),
+    );
+    abort.abort();
+    await held(api, 20);
+    await api.router.rotate(wide);
+    expect(new Set((await Promise.all(others)).map((reply) => reply.status))).toEqual(new Set([409]));
+  });
+
+  test('a fan-out to many lets the event loop turn in between', async () => {
+    const api = await start({ ...LONG, notifyPollMs: 60_000 });
+    const handle = await api.handle();
+    const polls = Array.from({ length: 1_000 }, () => api.shape(`offset=0_inf&handle=${handle}&live=true`));
+    await held(api, 1_000);
+    let turns = 0;
+    let counting = true;
+    const count = () => {
+      if (api.api.report().inProgress !== 1_000 && api.api.report().inProgress !== 0) turns += 1;
+      if (counting) setImmediate(count);
+    };
+    count();
+    await api.router.commit([{ lsn: 5_000n, entries: { [handle]: [change(3, 5_000n)] } }]);
+    await Promise.all(polls);
+    counting = false;
+    expect(turns).toBeGreaterThanOrEqual(4);
   });
 
   test('stopping answers what is held', async () => {

@@ -35,29 +35,50 @@ export class Permits {
   take(handle: unknown): Permit | { readonly refused: 'initial' | 'existing'; readonly limit: number } {
     const used = this.#used;
     const limits = this.#limits;
-    let kind: 'initial' | 'existing' = typeof handle === 'string' && this.#known.has(handle) ? 'existing' : 'initial';
+    const kind = typeof handle === 'string' && this.#known.has(handle) ? 'existing' : 'initial';
     if (used[kind] >= limits[kind]) return { refused: kind, limit: limits[kind] };
     used[kind] += 1;
-    let held = true;
-    return {
-      begun: (known) => {
-        this.#remember(known);
-        if (!held || kind === 'existing' || used.existing >= limits.existing) return;
-        used.initial -= 1;
-        used.existing += 1;
-        kind = 'existing';
-      },
-      release: () => {
-        if (!held) return;
-        held = false;
-        used[kind] -= 1;
-      },
-    };
+    return new TakenPermit(kind, used, limits, this.#remember);
   }
 
-  #remember(handle: string): void {
+  /** One function for all permits. */
+  readonly #remember = (handle: string): void => {
     if (this.#known.has(handle)) return;
     if (this.#known.size >= MAX_KNOWN) this.#known.delete(this.#known.values().next().value as string);
     this.#known.add(handle);
+  };
+}
+
+class TakenPermit implements Permit {
+  #kind: 'initial' | 'existing' | 'released';
+  readonly #used: { initial: number; existing: number };
+  readonly #limits: PermitLimits;
+  readonly #remember: (handle: string) => void;
+
+  constructor(
+    kind: 'initial' | 'existing',
+    used: { initial: number; existing: number },
+    limits: PermitLimits,
+    remember: (handle: string) => void,
+  ) {
+    this.#kind = kind;
+    this.#used = used;
+    this.#limits = limits;
+    this.#remember = remember;
+  }
+
+  begun(handle: string): void {
+    this.#remember(handle);
+    const used = this.#used;
+    if (this.#kind !== 'initial' || used.existing >= this.#limits.existing) return;
+    used.initial -= 1;
+    used.existing += 1;
+    this.#kind = 'existing';
+  }
+
+  release(): void {
+    if (this.#kind === 'released') return;
+    this.#used[this.#kind] -= 1;
+    this.#kind = 'released';
   }
 }

@@ -1,7 +1,8 @@
 import { openNatsMessaging } from '@shapecast/messaging';
 import { silentLogger, systemClock } from '@shapecast/service-kit';
 import { openRedisShapeStore } from '@shapecast/shape-store';
-import { sharedNatsUrl, sharedRedisUrl } from '@shapecast/testkit';
+import { connect } from 'node:net';
+import { sharedNatsUrl, sharedRedisUrl, startRedis } from '@shapecast/testkit';
 import { afterEach, expect, test } from 'vitest';
 import { ApiFixture, change, row, until } from './testing/api-fixture.ts';
 import { SNAPSHOT_END_JSON } from './testing/router-stand-in.ts';
@@ -13,9 +14,9 @@ afterEach(async () => {
   fixture = undefined;
 });
 
-async function start(): Promise<ApiFixture> {
+async function start(redisUrl = sharedRedisUrl()): Promise<ApiFixture> {
   const parts = { clock: systemClock, log: silentLogger };
-  const store = openRedisShapeStore({ url: sharedRedisUrl() }, parts);
+  const store = openRedisShapeStore({ url: redisUrl }, parts);
   const messaging = await openNatsMessaging({ url: sharedNatsUrl() }, parts, new AbortController().signal);
   fixture = await new ApiFixture({ longPollTimeoutMs: 60_000 }, { store, messaging }).start();
   await until(() => fixture?.api.report().ready === true);
@@ -55,3 +56,34 @@ test('many who wait are woken together, and a rotation reaches them', async () =
   await api.router.rotate(handle);
   expect((await held).status).toBe(409);
 });
+
+test('however many wait, a change costs Redis one look and one read', async () => {
+  // One that nobody else uses, since it counts.
+  const redis = await startRedis();
+  try {
+    const api = await start(redis.url);
+    const handle = await api.handle();
+    const poll = () => api.shape(`offset=0_inf&handle=${handle}&live=true`);
+    const polls = Array.from({ length: 300 }, poll);
+    await until(() => api.api.report().held === 300);
+    const before = await commandCalls(redis.url, 'zrangebylex');
+    await api.router.commit([{ lsn: 5_000n, entries: { [handle]: [change(3, 5_000n)] } }]);
+    await Promise.all(polls);
+    // Only reads of logs look for the end of a chunk, and each does it once.
+    expect((await commandCalls(redis.url, 'zrangebylex')) - before).toBe(1);
+    await fixture?.stop();
+    fixture = undefined;
+  } finally {
+    await redis.stop();
+  }
+});
+
+/** How often a server has run a command. */
+async function commandCalls(url: string, command: string): Promise<number> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.write('INFO commandstats\r\nQUIT\r\n');
+  let text = '';
+  for await (const bytes of socket) text += String(bytes);
+  return Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, 'm').exec(text)?.[1] ?? 0);
+}

@@ -54,6 +54,11 @@ export class SourceState {
     return this.missing === undefined;
   }
 
+  /** Shapes of this source can be read, but nobody replicates it at the moment, so that none can be made (HE-3). */
+  get leaderless(): boolean {
+    return this.#record !== undefined && !this.#leading;
+  }
+
   /** The first condition that does not hold, in the words of spec H 21.3. */
   get missing(): string | undefined {
     if (this.#record === undefined) return 'Timeout waiting for shape metadata to be loaded';

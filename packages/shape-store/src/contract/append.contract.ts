@@ -254,6 +254,36 @@ export function describeAppend(open: OpenStore): void {
       expect(await read(store, shard, handle, offset(8))).toMatchObject({ offsets: [], end: '8_0' });
     });
 
+    test('a chunk can be read in pieces, which say from the first where it ends and whether it can grow', async () => {
+      await using store = disposable(await open());
+      const shard = newShard();
+      const handle = await liveShape(store, shard, 't', 600);
+      const owner = await Owner.acquire(store, shard);
+      await owner.write(...Array.from({ length: 100 }, (_, i) => entry(handle, at(i + 1), ten)));
+      const head = await headOf(store, shard, handle);
+      // What comes later, even what closes the chunk, is no part of a read that began before.
+      await owner.write(...Array.from({ length: 100 }, (_, i) => entry(handle, at(i + 101), ten)));
+      for (const [from, to, closed] of [
+        [0, 60, true],
+        [60, 100, false],
+      ] as const) {
+        const lsns: number[] = [];
+        let pieces = 0;
+        for (let after = offset(from), end = false; !end; pieces += 1) {
+          const piece = await store.readLog(shard, head, after, 25);
+          expect(piece.entries.length).toBeGreaterThan(0);
+          expect(piece).toMatchObject({ upTo: offset(to), closed });
+          lsns.push(...piece.entries.map((one) => Number(one.offset.tx)));
+          after = piece.end;
+          end = after.tx === piece.upTo.tx;
+        }
+        expect(lsns).toEqual(Array.from({ length: to - from }, (_, i) => from + 1 + i));
+        expect(pieces).toBeGreaterThan(1);
+        const whole = await store.readLog(shard, head, offset(from));
+        expect(whole).toMatchObject({ end: offset(to), upTo: offset(to), closed });
+      }
+    });
+
     test('an entry larger than the threshold ends its chunk', async () => {
       await using store = disposable(await open());
       const shard = newShard();

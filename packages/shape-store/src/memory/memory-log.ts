@@ -40,16 +40,21 @@ export class MemoryLog {
     return entry ? toOffset(entry.position) : SNAPSHOT_END;
   }
 
-  /** Entries after an offset, at most to the end of the chunk of the first one, and not past `visible`. */
-  read(after: LogOffset, visible: Position): LogRead {
+  /** Entries after an offset, at most to the end of the chunk of the first one, not past `visible`, and about `maxBytes`. */
+  read(after: LogOffset, visible: Position, maxBytes: number): LogRead {
     const from = after.tx <= 0n ? 0 : this.#firstAfter({ lsn: after.tx, op: after.op } as Position);
-    let to = this.#firstAfter(visible);
+    let to = Math.max(from, this.#firstAfter(visible));
     const chunkEnd = this.#chunkEnds[lowerBound(this.#chunkEnds.length, (i) => (this.#chunkEnds[i] as number) >= from)];
-    if (chunkEnd !== undefined) to = Math.min(to, chunkEnd + 1);
-    const entries = this.#entries
-      .slice(from, Math.max(from, to))
-      .map(({ position, bytes }) => ({ offset: toOffset(position), bytes }));
-    return { entries, end: entries.at(-1)?.offset ?? after };
+    const closed = chunkEnd !== undefined && chunkEnd < to;
+    if (closed) to = chunkEnd + 1;
+    const upTo = from < to ? toOffset((this.#entries[to - 1] as StoredEntry).position) : after;
+    const entries: { offset: LogOffset; bytes: Uint8Array }[] = [];
+    for (let size = 0, i = from; i < to && size < maxBytes; i += 1) {
+      const { position, bytes } = this.#entries[i] as StoredEntry;
+      entries.push({ offset: toOffset(position), bytes });
+      size += bytes.length;
+    }
+    return { entries, end: entries.at(-1)?.offset ?? after, upTo, closed };
   }
 
   #firstAfter(position: Position): number {

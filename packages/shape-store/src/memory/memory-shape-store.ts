@@ -163,10 +163,10 @@ class MemoryShapeStore implements ShapeStore {
     return handles.map((handle) => meta && this.#shape(shard, handle)?.head(meta.visible, meta.watermark));
   }
 
-  async readLog(shard: ShardId, head: ShapeHead, after: LogOffset): Promise<LogRead> {
+  async readLog(shard: ShardId, head: ShapeHead, after: LogOffset, maxBytes = Infinity): Promise<LogRead> {
     // While the shape was not live its head shows no entries, whatever the log holds by now.
     const shape = head.tail.tx > 0n ? this.#shape(shard, head.handle) : undefined;
-    return shape?.log.read(after, head.visible) ?? { entries: [], end: after };
+    return shape?.log.read(after, head.visible, maxBytes) ?? { entries: [], end: after, upTo: after, closed: false };
   }
 
   async readSnapshot(shard: ShardId, handle: string, chunk: number, fromPart: number, maxBytes: number) {

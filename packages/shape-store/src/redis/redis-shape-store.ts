@@ -170,8 +170,8 @@ class RedisShapeStore implements ShapeStore {
     return readHeads(this.#context, new ShardKeys(shard), handles);
   }
 
-  readLog(shard: ShardId, head: ShapeHead, after: LogOffset) {
-    return readLog(this.#context, new ShardKeys(shard), head, after);
+  readLog(shard: ShardId, head: ShapeHead, after: LogOffset, maxBytes = Infinity) {
+    return readLog(this.#context, new ShardKeys(shard), head, after, maxBytes);
   }
 
   readSnapshot(shard: ShardId, handle: string, chunk: number, fromPart: number, maxBytes: number) {

@@ -1,11 +1,15 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Clock } from '@shapecast/service-kit';
+import { headerOf, requestId } from './exchange.ts';
+import { ConnectionRefuser, LINGER_MS, MAX_URL_BYTES, refusalHeaders, type ParseError } from './refused-connection.ts';
 import type { ShapeRoute } from './shape-route.ts';
 
 export interface ApiServerOptions {
   readonly host: string;
   readonly port: number;
+  /** `<product>/<version>` (RT-5). */
+  readonly server: string;
   readonly keepAliveTimeoutMs: number;
   readonly maxRequestsPerConnection: number;
   /** More are dropped unanswered: the last guard, well above what admission lets in. */
@@ -13,7 +17,11 @@ export interface ApiServerOptions {
 }
 
 const SHAPE_PATH = '/v1/shape';
+/** Of request line and headers together (RT-11). */
 const MAX_HEADER_BYTES = 64 * 1024;
+const MAX_HEADERS = 200;
+/** Past this Node refuses by itself. Twice the limit, so that nearly always the parts are known and the right one is blamed. */
+const MAX_PARSED_BYTES = 2 * MAX_HEADER_BYTES;
 const BACKLOG = 4096;
 const DRAIN_STEP_MS = 20;
 
@@ -32,12 +40,19 @@ export class ApiServer {
     this.#clock = deps.clock;
     this.#options = options;
     this.#server = createServer({
-      maxHeaderSize: MAX_HEADER_BYTES,
+      maxHeaderSize: MAX_PARSED_BYTES,
       keepAlive: true,
       keepAliveInitialDelay: 30_000,
       noDelay: true,
     });
+    const refuser = new ConnectionRefuser(deps.clock, options.server);
+    // Node would leave out those past its own limit without a word.
+    this.#server.maxHeadersCount = 0;
     this.#server.on('request', (req, res) => {
+      refuser.answering(req.socket, res);
+      boundRest(req, res, deps.clock);
+      const tooLarge = oversize(req);
+      if (tooLarge !== undefined) return refuse(req, res, tooLarge, options.server);
       const url = req.url ?? '/';
       const mark = url.indexOf('?');
       const path = mark < 0 ? url : url.slice(0, mark);
@@ -48,7 +63,7 @@ export class ApiServer {
         deps.others(req, res);
       }
     });
-    this.#server.on('clientError', onClientError);
+    this.#server.on('clientError', (err: ParseError, socket: Socket) => refuser.onParseError(err, socket));
     this.#server.keepAliveTimeout = options.keepAliveTimeoutMs;
     this.#server.headersTimeout = options.keepAliveTimeoutMs + 5_000;
     this.#server.requestTimeout = 300_000;
@@ -90,9 +105,27 @@ export class ApiServer {
   }
 }
 
-/** Requests that Node could not parse: 431 for oversized headers (RT-11), else 400. */
-function onClientError(err: Error & { code?: string }, socket: Socket): void {
-  if (!socket.writable || err.code === 'ECONNRESET') return void socket.destroy();
-  const status = err.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
-  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncache-control: no-store\r\ncontent-length: 0\r\n\r\n`);
+function refuse(req: IncomingMessage, res: ServerResponse, status: number, server: string): void {
+  res.writeHead(status, [...refusalHeaders(server), 'x-request-id', requestId(req), 'content-length', '0']).end();
+}
+
+/** 414 or 431 for a request whose head is larger than we take (RT-11). */
+function oversize({ url = '/', rawHeaders }: IncomingMessage): number | undefined {
+  if (url.length > MAX_URL_BYTES) return 414;
+  let size = url.length;
+  for (const text of rawHeaders) size += text.length;
+  return size > MAX_HEADER_BYTES || rawHeaders.length > 2 * MAX_HEADERS ? 431 : undefined;
+}
+
+/**
+ * A body that nobody wants, because the answer is out already, is received and dropped, so that the client gets to read the
+ * answer; after a while the connection is cut.
+ */
+function boundRest(req: IncomingMessage, res: ServerResponse, clock: Clock): void {
+  if (headerOf(req, 'content-length') === undefined && headerOf(req, 'transfer-encoding') === undefined) return;
+  res.once('finish', () => {
+    if (req.complete) return;
+    const cancel = clock.after(LINGER_MS, () => req.socket.destroy());
+    req.once('close', cancel);
+  });
 }

@@ -1,7 +1,9 @@
-import { formatOffset } from '@shapecast/log';
+import { compareOffsets, formatOffset } from '@shapecast/log';
 import type { ShapeRequest } from '@shapecast/protocol';
+import type { LogRead } from '@shapecast/shape-store';
 import type { Answer } from '../answers.ts';
 import type { LiveHub, LiveOutcome } from '../live/live-hub.ts';
+import type { LogAnswer } from '../live/log-answer.ts';
 import type { Exchange } from './exchange.ts';
 import { shapeHeaders, type WriteOptions } from './write-answer.ts';
 
@@ -35,31 +37,42 @@ export async function writeEvents(
   if (exchange.method === 'HEAD') return exchange.end();
 
   const silence = new Silence(exchange, options);
-  const lifetime = Promise.withResolvers<'over'>();
-  const cancelLifetime = options.clock.after(options.sseTimeoutMs, () => lifetime.resolve('over'));
+  let timeIsUp = false;
+  let interrupt: (reason: Interruption) => void = () => {};
+  const cancelLifetime = options.clock.after(options.sseTimeoutMs, () => {
+    timeIsUp = true;
+    interrupt('over');
+  });
   try {
     let offset = answer.offset;
+    // A batch that was begun is finished with its up-to-date, whatever the clock says (SS-6).
     let complete = true;
-    for (;;) {
-      let release = () => {};
+    while (!(timeIsUp && complete)) {
       const place = { shard: target.shard, handle: target.handle, digest: target.shape.digest, offset };
-      const next = hub.wait(place, (stop) => {
-        release = stop;
-        exchange.onGone = stop;
+      // Not a race: its promise would hang on to every batch until the stream's time is up.
+      const outcome = await new Promise<LiveOutcome | Interruption>((resolve) => {
+        const next = hub.wait(place, (release) => {
+          interrupt = (reason) => {
+            if (reason === 'over' && !complete) return;
+            release();
+            resolve(reason);
+          };
+          exchange.onGone = () => interrupt('gone');
+        });
+        void next.then(resolve);
       });
-      // A batch that was begun is finished with its up-to-date, whatever the clock says (SS-6).
-      const outcome: LiveOutcome | 'over' = await (complete ? Promise.race([next, lifetime.promise]) : next);
-      if (outcome === 'over') {
-        release();
-        break;
-      }
+      interrupt = () => {};
+      if (outcome === 'gone') return;
+      if (outcome === 'over') break;
       if (outcome.kind !== 'answer') {
         if (!complete || outcome.kind === 'unreadable') return exchange.destroy();
         break;
       }
       if (outcome.answer.entries) {
-        for (const message of outcome.answer.messages) await exchange.write(event(message));
-        silence.broken();
+        for await (const read of hub.parts(target.shard, outcome.answer)) {
+          await exchange.write(events(outcome.answer, read));
+          silence.broken();
+        }
         offset = outcome.answer.end;
         complete = outcome.answer.upToDate;
       } else if (hub.draining) {
@@ -73,11 +86,26 @@ export async function writeEvents(
   }
 }
 
+/** What ends the wait for the next batch other than news: the stream's time is up, or the client left. */
+type Interruption = 'over' | 'gone';
+
 const DATA = Buffer.from('data: ');
 const END = Buffer.from('\n\n');
 
-function event(message: Uint8Array): Buffer {
-  return Buffer.concat([DATA, message, END]);
+/** For the first part of an answer, which all streams of a shape get: made once. */
+const firstEvents = new WeakMap<LogAnswer, Buffer>();
+
+/** One event for each message of a part of an answer. */
+function events(answer: LogAnswer, read: LogRead): Buffer {
+  const { first, closing } = answer;
+  const known = read === first ? firstEvents.get(answer) : undefined;
+  if (known !== undefined) return known;
+  const parts: Uint8Array[] = [];
+  for (const { bytes } of read.entries) parts.push(DATA, bytes, END);
+  if (closing !== undefined && compareOffsets(read.end, first.upTo) >= 0) parts.push(DATA, closing, END);
+  const made = Buffer.concat(parts);
+  if (read === first) firstEvents.set(answer, made);
+  return made;
 }
 
 /** Sends a comment whenever the stream was silent for a while (SS-4). */

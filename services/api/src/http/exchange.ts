@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { SHAPE_CORS, type HeaderList } from '@shapecast/protocol';
 import type { Clock } from '@shapecast/service-kit';
 
@@ -12,8 +13,6 @@ export interface ExchangeSettings {
   /** Connections are closed after their answer, because the process is about to stop. */
   readonly closing: () => boolean;
 }
-
-const WRITE_BYTES = 256 * 1024;
 
 /** One request on `/v1/shape` and its answer, with the plain `node:http` objects behind it. */
 export class Exchange {
@@ -31,7 +30,9 @@ export class Exchange {
     this.#res = res;
     this.#settings = settings;
     this.#whenClosed = whenClosed;
-    res.once('close', () => {
+    // `on`, since `once` costs every held poll another object.
+    res.on('close', () => {
+      if (this.#gone) return;
       this.#gone = true;
       this.#onGone?.();
       this.#onGone = undefined;
@@ -68,16 +69,29 @@ export class Exchange {
     return this.#res.headersSent;
   }
 
-  /** A whole answer. A HEAD gets its headers only. */
-  async reply(status: number, headers: HeaderList, body?: Buffer | string): Promise<void> {
+  /**
+   * A whole answer; a HEAD gets its headers only. Resolves when the socket no longer needs the bytes. They are not copied:
+   * however many slow clients are sent the same pieces, they are in memory once.
+   */
+  async reply(status: number, headers: HeaderList, body?: readonly Uint8Array[] | string): Promise<void> {
     if (this.#gone) return;
-    const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-    const length = bytes === undefined ? [] : ['content-length', String(bytes.length)];
-    this.#head(status, [...headers, ...length]);
-    if (bytes === undefined || this.method === 'HEAD') return void this.#res.end();
-    if (bytes.length <= WRITE_BYTES) return void this.#res.end(bytes);
-    for (let at = 0; at < bytes.length; at += WRITE_BYTES) await this.write(bytes.subarray(at, at + WRITE_BYTES));
-    this.#res.end();
+    const res = this.#res;
+    const pieces = typeof body === 'string' ? [Buffer.from(body)] : (body ?? []);
+    const bodyless = status === 204 || status === 304;
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    this.#head(status, bodyless ? headers : [...headers, 'content-length', String(length)]);
+    if (pieces.length === 0 || this.method === 'HEAD') return void res.end();
+    const { socket } = res;
+    if (pieces.length === 1) {
+      res.end(pieces[0]);
+    } else {
+      res.cork();
+      for (const piece of pieces) res.write(piece);
+      res.end();
+    }
+    if (socket === null || socket.writableLength === 0 || this.#gone) return;
+    this.#limitPatience(socket, true);
+    await new Promise<void>((resolve) => res.once('close', resolve));
   }
 
   /** Begins an answer that is written piece by piece. */
@@ -87,22 +101,23 @@ export class Exchange {
     this.#res.flushHeaders();
   }
 
-  /** Resolves when there is room for more. Throws when the client left or took nothing for too long (E5). */
+  /** Resolves when there is room for more. Throws when the client left, or took nothing for too long and was cut (E5). */
   async write(bytes: Uint8Array | string): Promise<void> {
     if (this.#gone) throw new Error('the client left');
-    if (this.#res.write(bytes)) return;
+    const res = this.#res;
+    if (res.write(bytes)) return;
+    const { socket } = res;
+    const waits = socket !== null && socket.writableLength > 0;
+    if (waits) this.#limitPatience(socket, true);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const cancel = this.#settings.clock.after(this.#settings.sendTimeoutMs, () =>
-      reject(new Error('the client is too slow')),
-    );
-    this.#res.once('drain', resolve);
+    res.once('drain', resolve);
     this.onGone = () => reject(new Error('the client left'));
     try {
       await promise;
     } finally {
-      cancel();
-      this.#res.removeListener('drain', resolve);
+      res.removeListener('drain', resolve);
       this.#onGone = undefined;
+      if (waits) this.#limitPatience(socket, false);
     }
   }
 
@@ -118,6 +133,14 @@ export class Exchange {
   /** A body that broke off must not look complete (RT-9): no final chunk, the connection just ends. */
   destroy(): void {
     this.#res.destroy();
+  }
+
+  /**
+   * While on, the socket is destroyed when nothing of what it has to send was taken for the send timeout: Node's socket timeout
+   * looks whether the queue has moved, also inside one large write.
+   */
+  #limitPatience(socket: Socket, on: boolean): void {
+    socket.setTimeout(on ? this.#settings.sendTimeoutMs : 0);
   }
 
   #head(status: number, headers: HeaderList): void {
@@ -137,6 +160,21 @@ export class Exchange {
 
 /** The request's own id if it looks like one (RT-6). */
 export function requestId(req: IncomingMessage): string {
-  const given = req.headers['x-request-id'];
-  return typeof given === 'string' && given.length >= 20 && given.length <= 200 ? given : randomUUID();
+  const given = headerOf(req, 'x-request-id');
+  return given !== undefined && given.length >= 20 && given.length <= 200 ? given : randomUUID();
+}
+
+/**
+ * A header by its lower-case name; several lines of it joined. Node makes an object of all headers for whoever asks for
+ * `req.headers`, which a held poll would keep.
+ */
+export function headerOf({ rawHeaders }: IncomingMessage, name: string): string | undefined {
+  let found: string | undefined;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const given = rawHeaders[i] as string;
+    if (given.length !== name.length || given.toLowerCase() !== name) continue;
+    const value = rawHeaders[i + 1] as string;
+    found = found === undefined ? value : `${found}, ${value}`;
+  }
+  return found;
 }

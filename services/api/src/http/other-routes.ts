@@ -2,7 +2,8 @@ import { OTHER_CORS } from '@shapecast/protocol';
 import express, { type Express, type Request, type Response } from 'express';
 import { requestId } from './exchange.ts';
 
-export type HealthStatus = 'active' | 'starting';
+/** Serves everything; serves what exists, while nobody replicates; neither yet (spec H 5). */
+export type HealthStatus = 'active' | 'waiting' | 'starting';
 
 export interface OtherRoutesOptions {
   readonly server: string;
@@ -18,6 +19,8 @@ export function otherRoutes(options: OtherRoutesOptions): Express {
   app.set('case sensitive routing', true);
   app.set('strict routing', true);
   app.use((req, res, next) => {
+    // Nothing here has a tag, so nothing can match; Express would answer 304 to `*`.
+    delete req.headers['if-none-match'];
     res.set('electric-server', options.server);
     res.set('x-request-id', requestId(req));
     for (let i = 0; i < OTHER_CORS.length; i += 2) res.set(OTHER_CORS[i] as string, OTHER_CORS[i + 1] as string);

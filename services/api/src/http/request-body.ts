@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { isObject, type Params } from '@shapecast/protocol';
+import { exactNumbers, isObject, type Params } from '@shapecast/protocol';
 import type { Failure } from '../answers.ts';
 
 const MAX_BODY_BYTES = 8_000_000;
@@ -15,7 +15,7 @@ export async function readBody(req: IncomingMessage): Promise<BodyRead> {
   if (json === '') return { ok: true, body: {} };
   let body: unknown;
   try {
-    body = JSON.parse(json);
+    body = JSON.parse(json, exactNumbers);
   } catch (err) {
     const details = err instanceof Error ? err.message : 'unexpected input';
     return refused(400, { error: 'Invalid JSON in request body', details });

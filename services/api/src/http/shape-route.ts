@@ -7,6 +7,7 @@ import {
   parseShapeRequest,
   preflightHeaders,
   type Params,
+  type ShapeRequest,
 } from '@shapecast/protocol';
 import type { Clock, Logger } from '@shapecast/service-kit';
 import { INTERNAL_ERROR, failureOf, invalid, unavailable, type Answer, type Failure } from '../answers.ts';
@@ -16,8 +17,9 @@ import type { Secrets } from '../secrets.ts';
 import type { ShapeDeleter } from '../shapes/shape-deleter.ts';
 import type { ReadContext, ShapeReader } from '../shapes/shape-reader.ts';
 import { writeEvents, type EventStreamOptions } from './event-stream.ts';
-import { Exchange, type ExchangeSettings } from './exchange.ts';
+import { Exchange, headerOf, type ExchangeSettings } from './exchange.ts';
 import { readBody } from './request-body.ts';
+import { redactQuery } from './request-log.ts';
 import { writeAnswer, writeFailure } from './write-answer.ts';
 
 /** What serves requests once the pod is connected. */
@@ -36,7 +38,11 @@ interface ShapeRouteDeps {
   readonly log: Logger;
 }
 
-const MAX_URL_BYTES = 32 * 1024;
+interface ShapeRouteOptions extends EventStreamOptions {
+  /** A debug line for each request. */
+  readonly logRequests: boolean;
+}
+
 const UNAUTHORIZED = JSON.stringify({ message: 'Unauthorized - Invalid API secret' });
 
 /**
@@ -46,10 +52,10 @@ const UNAUTHORIZED = JSON.stringify({ message: 'Unauthorized - Invalid API secre
 export class ShapeRoute {
   readonly #deps: ShapeRouteDeps;
   readonly #settings: ExchangeSettings;
-  readonly #options: EventStreamOptions;
+  readonly #options: ShapeRouteOptions;
   #inProgress = 0;
 
-  constructor(deps: ShapeRouteDeps, settings: ExchangeSettings, options: EventStreamOptions) {
+  constructor(deps: ShapeRouteDeps, settings: ExchangeSettings, options: ShapeRouteOptions) {
     this.#deps = deps;
     this.#settings = settings;
     this.#options = options;
@@ -67,10 +73,12 @@ export class ShapeRoute {
 
   handle(req: IncomingMessage, res: ServerResponse, query: string): void {
     let permit: Permit | undefined;
+    const began = this.#options.logRequests ? this.#deps.clock.now() : 0;
     this.#inProgress += 1;
     const exchange = new Exchange(req, res, this.#settings, () => {
       this.#inProgress -= 1;
       permit?.release();
+      if (this.#options.logRequests) this.#logRequest(req, res, query, began);
     });
     this.#serve(exchange, query, (taken) => (permit = taken)).catch((err: unknown) => this.#failed(exchange, err));
   }
@@ -78,7 +86,6 @@ export class ShapeRoute {
   async #serve(exchange: Exchange, query: string, keep: (permit: Permit) => void): Promise<void> {
     const { req, method } = exchange;
     if (method === 'OPTIONS') return exchange.reply(204, preflightHeaders(asked(req)));
-    if (query.length > MAX_URL_BYTES) return exchange.reply(414, ['cache-control', 'no-store']);
 
     const params = decodeQuery(query);
     if (!this.#deps.secrets.allows(params ?? whatDecodes(query))) {
@@ -99,7 +106,7 @@ export class ShapeRoute {
     let merged = collectSubset(params);
     if (method === 'POST') {
       const read = await readBody(req);
-      if (!read.ok) return writeFailure(exchange, read.failure);
+      if (!read.ok) return writeFailure(exchange, read.failure, 'no-store');
       merged = mergeBody(merged, read.body);
     }
     return this.#read(exchange, merged, permit);
@@ -110,25 +117,20 @@ export class ShapeRoute {
     if (service === undefined) return writeFailure(exchange, NOT_CONNECTED);
     const request = parseShapeRequest(params);
     if (!request.ok) return writeFailure(exchange, invalid(request.errors));
-    const context: ReadContext = {
-      ifNoneMatch: exchange.req.headers['if-none-match'],
-      get signal() {
-        return exchange.signal;
-      },
-      onGone: (release) => {
-        exchange.onGone = release;
-      },
-      onHandle: (handle) => permit.begun(handle),
-    };
+    return this.#answer(exchange, request.value, new RequestContext(exchange, permit), service);
+  }
+
+  /** On its own, so that a held request keeps nothing but what its answer needs. */
+  async #answer(exchange: Exchange, request: ShapeRequest, context: ReadContext, service: ShapeService): Promise<void> {
     let answer: Answer;
     try {
-      answer = await service.reader.read(request.value, context);
+      answer = await service.reader.read(request, context);
     } catch (err) {
       if (exchange.gone) return;
       answer = this.#toAnswer(err);
     }
-    if (answer.kind === 'events') return writeEvents(exchange, request.value, answer, service.hub, this.#options);
-    return writeAnswer(exchange, request.value, answer, this.#options);
+    if (answer.kind === 'events') return writeEvents(exchange, request, answer, service.hub, this.#options);
+    return writeAnswer(exchange, request, answer, this.#options);
   }
 
   async #delete(exchange: Exchange, params: Params | undefined): Promise<void> {
@@ -137,7 +139,27 @@ export class ShapeRoute {
     if (service === undefined) return writeFailure(exchange, NOT_CONNECTED);
     const outcome = await service.deleter.delete(() => parseDeleteRequest(params), exchange.signal);
     if (outcome !== 'deleted') return writeFailure(exchange, outcome);
-    return exchange.reply(202, ['cache-control', 'no-cache', 'electric-has-data', 'true']);
+    return exchange.reply(202, [
+      'content-type',
+      'application/json; charset=utf-8',
+      'cache-control',
+      'no-cache',
+      'electric-has-data',
+      'true',
+    ]);
+  }
+
+  /** The only place where a URL is logged (AU-6). */
+  #logRequest(req: IncomingMessage, res: ServerResponse, query: string, began: number): void {
+    const fields = {
+      method: req.method,
+      query: redactQuery(query),
+      // Absent when the client left before its answer began.
+      status: res.headersSent ? res.statusCode : undefined,
+      complete: res.writableFinished,
+      durationMs: this.#deps.clock.now() - began,
+    };
+    this.#deps.log.debug(fields, 'shape request');
   }
 
   #overloaded(kind: 'initial' | 'existing', limit: number): Failure {
@@ -168,6 +190,33 @@ export class ShapeRoute {
       return;
     }
     writeFailure(exchange, this.#toAnswer(err)).catch(() => exchange.destroy());
+  }
+}
+
+/** A request as its reader sees it. */
+class RequestContext implements ReadContext {
+  readonly #exchange: Exchange;
+  readonly #permit: Permit;
+
+  constructor(exchange: Exchange, permit: Permit) {
+    this.#exchange = exchange;
+    this.#permit = permit;
+  }
+
+  get ifNoneMatch(): string | undefined {
+    return headerOf(this.#exchange.req, 'if-none-match');
+  }
+
+  get signal(): AbortSignal {
+    return this.#exchange.signal;
+  }
+
+  onGone(release: () => void): void {
+    this.#exchange.onGone = release;
+  }
+
+  onHandle(handle: string): void {
+    this.#permit.begun(handle);
   }
 }
 

@@ -10,11 +10,12 @@ import {
 } from '@shapecast/protocol';
 import type { Clock } from '@shapecast/service-kit';
 import type { Answer, Failure, ShapeTarget } from '../answers.ts';
-import { answerBody } from '../live/log-answer.ts';
+import type { Body } from '../shapes/body.ts';
 import type { Exchange } from './exchange.ts';
 
 const JSON_TYPE: HeaderList = ['content-type', 'application/json; charset=utf-8'];
-const REFETCH_BODY = Buffer.from(`[${MUST_REFETCH_MESSAGE}]`);
+const COMMA = Buffer.from(',');
+const REFETCH_BODY = [Buffer.from(`[${MUST_REFETCH_MESSAGE}]`)];
 
 export interface WriteOptions extends CacheOptions {
   readonly longPollTimeoutMs: number;
@@ -35,6 +36,7 @@ export async function writeAnswer(
       return writeRefetch(exchange, answer.handle, options);
     case 'not-modified': {
       const headers = [
+        ...JSON_TYPE,
         ...shapeHeaders(exchange, request, answer.target, formatOffset(answer.end), options),
         ...etag(answer.etag),
         ...hasData(true),
@@ -45,13 +47,13 @@ export async function writeAnswer(
     case 'log': {
       const headers = [
         ...JSON_TYPE,
-        ...shapeHeaders(exchange, request, answer.target, formatOffset(answer.answer.end), options),
+        ...shapeHeaders(exchange, request, answer.target, formatOffset(answer.end), options),
         ...description(request, answer.target),
         ...etag(answer.etag),
         ...hasData(answer.hasData),
-        ...upToDate(answer.answer.upToDate),
+        ...upToDate(answer.upToDate),
       ];
-      return exchange.reply(200, headers, answerBody(answer.answer));
+      return writeBody(exchange, headers, answer.body);
     }
     case 'snapshot': {
       const headers = [
@@ -61,8 +63,10 @@ export async function writeAnswer(
         ...etag(answer.etag),
         ...hasData(true),
       ];
-      return writePieces(exchange, headers, answer.pieces);
+      return writeBody(exchange, headers, answer.body);
     }
+    case 'subset':
+      return writeSubset(exchange, request, answer);
   }
 }
 
@@ -83,14 +87,19 @@ export function shapeHeaders(
   return headers;
 }
 
-export function writeFailure(exchange: Exchange, failure: Failure): Promise<void> {
+/** `whenPosted` is the `cache-control` of an answer to POST and DELETE: QP-11 has one exception. */
+export function writeFailure(
+  exchange: Exchange,
+  failure: Failure,
+  whenPosted: 'no-cache' | 'no-store' = 'no-cache',
+): Promise<void> {
   const reading = exchange.method === 'GET' || exchange.method === 'HEAD';
   const headers = [
     ...JSON_TYPE,
     // Caches that serialise requests must not queue them behind an error; nginx reads this one only if it comes first.
     ...(reading ? ['x-accel-expires', '1'] : []),
     'cache-control',
-    reading ? 'no-store' : 'no-cache',
+    reading ? 'no-store' : whenPosted,
     ...(reading ? ['surrogate-control', 'no-store'] : []),
     ...(failure.retryAfter === undefined ? [] : ['retry-after', String(failure.retryAfter)]),
     ...(failure.known === true ? ['electric-internal-known-error', 'true'] : []),
@@ -104,33 +113,50 @@ function writeRefetch(exchange: Exchange, handle: string | undefined, options: W
   return exchange.reply(409, [...JSON_TYPE, ...named, 'cache-control', cache(exchange, kind, options)], REFETCH_BODY);
 }
 
-async function writePieces(
-  exchange: Exchange,
-  headers: HeaderList,
-  pieces: AsyncIterable<Uint8Array> | readonly Uint8Array[],
-): Promise<void> {
-  if (Array.isArray(pieces)) return exchange.reply(200, headers, Buffer.concat(bracketed(pieces)));
-  exchange.open(200, headers);
-  if (exchange.method === 'HEAD') return exchange.end();
-  let opening = '[';
-  for await (const piece of pieces) {
-    await exchange.write(opening);
-    await exchange.write(piece);
-    opening = ',';
+/** What is there goes out as it is, with its length; the rest as it comes, no faster than the client takes it (RT-8). */
+async function writeBody(exchange: Exchange, headers: HeaderList, body: Body): Promise<void> {
+  try {
+    if (body.whole !== undefined) return await exchange.reply(200, headers, body.whole);
+    exchange.open(200, headers);
+    if (exchange.method === 'HEAD') return exchange.end();
+    for await (const piece of body.pieces()) await exchange.write(piece);
+    exchange.end();
+  } finally {
+    body.release();
   }
-  await exchange.write(opening === '[' ? '[]' : ']');
-  exchange.end();
 }
 
-function bracketed(pieces: readonly Uint8Array[]): Uint8Array[] {
-  const comma = Buffer.from(',');
-  const parts: Uint8Array[] = [Buffer.from('[')];
-  for (const [index, piece] of pieces.entries()) {
-    if (index > 0) parts.push(comma);
-    parts.push(piece);
+/** An object of metadata and rows, as they arrive. No cache may keep it, and it says nothing about the log's end (SU-9). */
+async function writeSubset(
+  exchange: Exchange,
+  request: ShapeRequest,
+  { target, offset, subset }: Extract<Answer, { kind: 'subset' }>,
+): Promise<void> {
+  try {
+    exchange.open(200, [
+      ...JSON_TYPE,
+      'electric-snapshot',
+      'true',
+      'electric-handle',
+      target.handle,
+      'electric-offset',
+      formatOffset(offset),
+      ...description(request, target),
+      'cache-control',
+      'no-cache',
+    ]);
+    if (exchange.method === 'HEAD') return exchange.end();
+    let before = Buffer.concat([Buffer.from('{"metadata":'), subset.metadata, Buffer.from(',"data":[')]);
+    for await (const rows of subset.rows) {
+      await exchange.write(before);
+      await exchange.write(rows);
+      before = COMMA;
+    }
+    await exchange.write(before === COMMA ? ']}' : Buffer.concat([before, Buffer.from(']}')]));
+    exchange.end();
+  } finally {
+    await subset.close();
   }
-  parts.push(Buffer.from(']'));
-  return parts;
 }
 
 function cacheKind(request: ShapeRequest): CacheKind {

@@ -1,11 +1,12 @@
 import { formatOffset, compareOffsets, type LogOffset } from '@shapecast/log';
 import type { Clock, Logger } from '@shapecast/service-kit';
-import type { ShapeHead, ShapeStore, ShardId } from '@shapecast/shape-store';
+import type { LogRead, ShapeHead, ShardId } from '@shapecast/shape-store';
+import type { LogReader } from '../shapes/log-reader.ts';
 import type { HeadWatcher, Watch } from './head-watcher.ts';
-import { logAnswer, noNews, type LogAnswer } from './log-answer.ts';
+import { noNews, type LogAnswer } from './log-answer.ts';
 
 /** Answers written in one turn of the event loop; the rest yields first (deployment E7). */
-const FAN_OUT = 500;
+const FAN_OUT = 200;
 /** A last look that has not come back by then is given up. */
 const LAST_LOOK_MS = 5_000;
 const READ_RETRY_MS = 250;
@@ -44,7 +45,7 @@ interface Group {
 }
 
 interface HubDeps {
-  readonly store: ShapeStore;
+  readonly logs: LogReader;
   readonly watcher: HeadWatcher;
   readonly clock: Clock;
   readonly log: Logger;
@@ -113,6 +114,11 @@ export class LiveHub {
     });
   }
 
+  /** The entries of an answer, as fast as they are taken; throws when the rest is lost. */
+  parts(shard: ShardId, answer: LogAnswer): AsyncIterable<LogRead> {
+    return this.#deps.logs.parts(shard, answer);
+  }
+
   /** Answers what is held, and from now on holds nothing: the process is about to stop (LV-9). */
   drain(): void {
     this.#draining = true;
@@ -152,9 +158,9 @@ export class LiveHub {
   async #read(group: Group, head: ShapeHead): Promise<void> {
     group.reading = true;
     try {
-      const read = await this.#deps.store.readLog(group.shard, head, group.offset);
-      if (read.entries.length > 0) {
-        this.#settleAll(group, { kind: 'answer', answer: logAnswer(head, group.offset, read, true) });
+      const answer = await this.#deps.logs.answer(group.shard, head, group.offset, true);
+      if (answer.entries) {
+        this.#settleAll(group, { kind: 'answer', answer });
         return;
       }
       // The tail moved and yet there is nothing: the shape is being taken down. The next look will tell.

@@ -22,6 +22,8 @@ const VERIFIED_AGE_MS = 250;
 /** The shape a request means. Shared between requests; never changed. */
 export interface RequestedShape extends Omit<ResolvedDefinition, 'clause'> {
   readonly digest: string;
+  /** The table as it was when the request was understood. */
+  readonly relation: RelationInfo;
   /** Value of `electric-schema`. */
   readonly schema: string;
   /** Value of `electric-where-index` (spec W 9.11): how routers find the shape; absent without where clause. */
@@ -82,6 +84,11 @@ export class Definitions {
     }
   }
 
+  /** Whoever asks for more than `known` from now on gets what the catalog shows then. */
+  distrust(table: TableName): void {
+    this.#catalog.distrust(table);
+  }
+
   #shape(params: DefinitionParams, table: TableName, relation: RelationInfo | undefined): Checked<RequestedShape> {
     if (relation === undefined) return this.#build(params, table, relation);
     const key = definitionKey(params);
@@ -105,6 +112,7 @@ export class Definitions {
       value: {
         definition,
         fingerprint,
+        relation,
         digest: definitionDigest(definition),
         schema: schemaHeader(relation, definition.columns),
         ...(clause && { whereIndex: this.#whereIndex(clause, relation) }),

@@ -59,6 +59,13 @@ export class RelationCatalog {
     return this.#fetch(key, table);
   }
 
+  /** The table is not as we remember it: the next one who needs a value that is current asks for it. */
+  distrust(table: TableName): void {
+    const key = keyOf(table);
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) this.#entries.set(key, { ...entry, fetchedAt: -Infinity });
+  }
+
   stop(): void {
     this.#stop.abort(new Error('the API is stopping'));
   }

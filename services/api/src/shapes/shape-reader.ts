@@ -1,20 +1,26 @@
 import { BEFORE_ALL, SNAPSHOT_END, ZERO_LSN, compareOffsets, snapshotChunkEnd, type LogOffset } from '@shapecast/log';
 import { entityTag, matchesTag, type ShapeRequest } from '@shapecast/protocol';
 import type { Clock } from '@shapecast/service-kit';
-import type { ShapeHead, ShapeStore } from '@shapecast/shape-store';
-import { creationFailure, invalid, unavailable, type Answer, type ShapeTarget } from '../answers.ts';
+import type { ShapeHead } from '@shapecast/shape-store';
+import { invalid, unavailable, type Answer, type ShapeTarget } from '../answers.ts';
 import type { HeadWatcher } from '../live/head-watcher.ts';
-import { logAnswer, noNews } from '../live/log-answer.ts';
+import { noNews, type LogAnswer } from '../live/log-answer.ts';
 import type { LiveHub } from '../live/live-hub.ts';
 import type { SourceState } from '../source-state.ts';
+import type { SubsetReader } from '../subset/subset-reader.ts';
+import type { Body } from './body.ts';
+import type { LogReader } from './log-reader.ts';
 import type { Cancellable, ShapeResolver } from './shape-resolver.ts';
-import type { SnapshotReader } from './snapshot-reader.ts';
+import type { ShapeStart } from './shape-start.ts';
+import { EMPTY_BODY, type SnapshotReader } from './snapshot-reader.ts';
 
 interface ShapeReaderDeps {
-  readonly store: ShapeStore;
   readonly source: SourceState;
   readonly resolver: ShapeResolver;
+  readonly start: ShapeStart;
   readonly snapshots: SnapshotReader;
+  readonly logs: LogReader;
+  readonly subsets: SubsetReader;
   readonly watcher: HeadWatcher;
   readonly hub: LiveHub;
   readonly clock: Clock;
@@ -23,8 +29,6 @@ interface ShapeReaderDeps {
 interface ShapeReaderOptions {
   readonly longPollTimeoutMs: number;
   readonly readyTimeoutMs: number;
-  /** For the snapshot of a new shape to deliver. */
-  readonly snapshotStartMs: number;
   /** For the next chunk of a running snapshot. */
   readonly chunkWaitMs: number;
 }
@@ -33,9 +37,9 @@ interface ShapeReaderOptions {
 export interface ReadContext extends Cancellable {
   readonly ifNoneMatch: string | undefined;
   /** Takes what to call when the client leaves. */
-  readonly onGone: (release: () => void) => void;
+  onGone(release: () => void): void;
   /** The request turned out to be about this handle, and the answer can begin (AD-5). */
-  readonly onHandle: (handle: string) => void;
+  onHandle(handle: string): void;
 }
 
 /** Reads shapes: from a typed request to the answer (spec H 2.1, steps 5 to 10). */
@@ -50,10 +54,10 @@ export class ShapeReader {
 
   async read(request: ShapeRequest, context: ReadContext): Promise<Answer> {
     const { source, resolver, hub } = this.#deps;
-    if (request.subset) return invalid({ subset: ['Subset snapshots are not supported by this version'] });
     if (source.record === undefined) {
       await source.waitFor(() => source.record !== undefined, this.#options.readyTimeoutMs, context.signal);
     }
+    if (request.subset !== undefined) return this.#deps.subsets.read(request, request.subset, context);
     if (request.handle === undefined || request.offset === 'now') return this.#fromTheTop(request, context);
 
     const placed = await resolver.place(request.definition, request.live ? 'known' : 'current');
@@ -73,31 +77,13 @@ export class ShapeReader {
 
   /** `offset=-1` and `offset=now`: the current handle, made if need be, once its snapshot delivers. */
   async #fromTheTop(request: ShapeRequest, context: ReadContext): Promise<Answer> {
-    const resolution = await this.#deps.resolver.current(request.definition, context);
-    if (resolution.kind === 'answer') return resolution.answer;
-    const { target } = resolution;
-    let head: ShapeHead | 'gone' | undefined = resolution.head;
-    if (head?.snapshotStarted !== true) {
-      head = await this.#deps.snapshots.started(
-        target.shard,
-        target.handle,
-        this.#options.snapshotStartMs,
-        context.signal,
-      );
-      if (head === undefined) {
-        return unavailable('Snapshot query took too long to start reading from the database', 10, true);
-      }
-      if (head === 'gone') return this.#deps.resolver.successor(target);
-      if (head.state === 'dead') {
-        const failure = creationFailure(head.error);
-        return failure.kind === 'refetch' ? this.#deps.resolver.successor(target) : failure;
-      }
-    }
+    const begun = await this.#deps.start.current(request.definition, context);
+    if ('answer' in begun) return begun.answer;
+    const { target, head } = begun;
     context.onHandle(target.handle);
     if (request.offset !== 'now') return this.#chunk(target, 0, BEFORE_ALL, context);
     const answer = noNews(head);
-    const etag = entityTag(target.handle, 'now', answer.end, this.#unique());
-    return { kind: 'log', target, answer, etag, hasData: false };
+    return this.#withoutNews(target, 'now', answer);
   }
 
   /** A concrete offset of a shape that exists (CH-2). */
@@ -122,9 +108,9 @@ export class ShapeReader {
     const etag = entityTag(target.handle, requested, end);
     if (matchesTag(context.ifNoneMatch, etag)) return { kind: 'not-modified', target, end, upToDate: false, etag };
     const id = { shard: target.shard, handle: target.handle, chunk };
-    const pieces = await this.#deps.snapshots.open(id, context.signal);
-    if (pieces === undefined) return this.#deps.resolver.successor(target);
-    return { kind: 'snapshot', target, end, etag, pieces };
+    const body = await this.#deps.snapshots.open(id, context);
+    if (body === undefined) return this.#deps.resolver.successor(target);
+    return { kind: 'snapshot', target, end, etag, body };
   }
 
   /** A chunk of a snapshot that is still being written (CH-8). */
@@ -136,7 +122,7 @@ export class ShapeReader {
         return this.#chunk(target, chunk, requested, context);
       case 'none': {
         const end = snapshotChunkEnd(chunk);
-        return { kind: 'snapshot', target, end, etag: entityTag(target.handle, requested, end), pieces: [] };
+        return { kind: 'snapshot', target, end, etag: entityTag(target.handle, requested, end), body: EMPTY_BODY };
       }
       case 'gone':
         return this.#deps.resolver.successor(target);
@@ -157,17 +143,40 @@ export class ShapeReader {
     if (request.sse) {
       return { kind: 'events', target, offset: after, upToDate: compareOffsets(after, head.tail) === 0 };
     }
+    const { logs } = this.#deps;
+    const kept = logs.keptEnd(head, after);
+    if (kept !== undefined) {
+      const found = { end: kept, upToDate: false };
+      return this.#withEntries(target, request, found, context, () => logs.keptBody(head, after) as Body);
+    }
     if (request.live) return this.#held(target, request, after, context, head);
 
     const settled = head.state === 'live' ? head : await this.#promoted(target, context);
     if (settled === 'gone') return this.#deps.resolver.successor(target);
     const current = settled ?? head;
-    const answer = logAnswer(current, after, await this.#deps.store.readLog(target.shard, current, after), false);
-    const etag = entityTag(target.handle, request.offset, answer.end);
-    if (matchesTag(context.ifNoneMatch, etag)) {
-      return { kind: 'not-modified', target, end: answer.end, upToDate: answer.upToDate, etag };
-    }
-    return { kind: 'log', target, answer, etag, hasData: true };
+    const answer = await logs.answer(target.shard, current, after, false);
+    return this.#withEntries(target, request, answer, context, () => logs.body(target.shard, after, answer));
+  }
+
+  /** An answer that caches may keep; a client that has it already gets a 304. */
+  #withEntries(
+    target: ShapeTarget,
+    request: ShapeRequest,
+    { end, upToDate }: Pick<LogAnswer, 'end' | 'upToDate'>,
+    context: ReadContext,
+    open: () => Body,
+  ): Answer {
+    const etag = entityTag(target.handle, request.offset, end);
+    if (matchesTag(context.ifNoneMatch, etag)) return { kind: 'not-modified', target, end, upToDate, etag };
+    return { kind: 'log', target, end, upToDate, etag, hasData: true, body: open() };
+  }
+
+  /** Nothing but `up-to-date`, which is never the same twice (CA-3). */
+  #withoutNews(target: ShapeTarget, requested: ShapeRequest['offset'], answer: LogAnswer): Answer {
+    const { end, upToDate } = answer;
+    const etag = entityTag(target.handle, requested, end, this.#unique());
+    const body = this.#deps.logs.body(target.shard, end, answer);
+    return { kind: 'log', target, end, upToDate, etag, hasData: false, body };
   }
 
   /** Between the end of a snapshot and live the log catches up; that takes moments, so a reader of the log waits for it. */
@@ -188,19 +197,13 @@ export class ShapeReader {
     head?: ShapeHead,
   ): Promise<Answer> {
     const place = { shard: target.shard, handle: target.handle, digest: target.shape.digest, offset: after };
-    const outcome = await this.#deps.hub.wait(place, context.onGone, head);
+    const outcome = await this.#deps.hub.wait(place, (release) => context.onGone(release), head);
     switch (outcome.kind) {
       case 'answer': {
         const { answer } = outcome;
-        if (!answer.entries) {
-          const etag = entityTag(target.handle, request.offset, answer.end, this.#unique());
-          return { kind: 'log', target, answer, etag, hasData: false };
-        }
-        const etag = entityTag(target.handle, request.offset, answer.end);
-        if (matchesTag(context.ifNoneMatch, etag)) {
-          return { kind: 'not-modified', target, end: answer.end, upToDate: answer.upToDate, etag };
-        }
-        return { kind: 'log', target, answer, etag, hasData: true };
+        if (!answer.entries) return this.#withoutNews(target, request.offset, answer);
+        const open = () => this.#deps.logs.body(target.shard, after, answer);
+        return this.#withEntries(target, request, answer, context, open);
       }
       case 'rotated':
         return this.#deps.resolver.successor(target);

@@ -5,6 +5,7 @@ import type { ShapeHead, ShapeStore, ShardId } from '@shapecast/shape-store';
 import { catalogFailure, invalid, unavailable, type Answer, type ShapeTarget } from '../answers.ts';
 import type { SourceState } from '../source-state.ts';
 import type { Definitions, Freshness, RequestedShape } from './definitions.ts';
+import { JoinedCalls } from './joined-calls.ts';
 
 const NOT_READY_RETRY_S = 5;
 
@@ -31,12 +32,21 @@ export interface Cancellable {
   readonly signal: AbortSignal;
 }
 
-type Placed = { readonly shape: RequestedShape; readonly shard: ShardId };
+/** A shape that a request means, and the shard it belongs to. */
+export type Placed = { readonly shape: RequestedShape; readonly shard: ShardId };
+
+/** The handle a definition has now, and the head of the handle that was asked for (without one: of that handle). */
+interface Found {
+  readonly current: string | undefined;
+  readonly head: ShapeHead | undefined;
+}
 
 /** Finds or creates the handle that a request is about (spec H 8.1). */
 export class ShapeResolver {
   readonly #deps: ResolverDeps;
   readonly #options: ResolverOptions;
+  /** Requests for one shape come in crowds. */
+  readonly #finds = new JoinedCalls<Found>();
 
   constructor(deps: ResolverDeps, options: ResolverOptions) {
     this.#deps = deps;
@@ -47,10 +57,9 @@ export class ShapeResolver {
   async current(params: DefinitionParams, waiting: Cancellable): Promise<Resolution> {
     const placed = await this.place(params, 'current');
     if ('answer' in placed) return { kind: 'answer', answer: placed.answer };
-    const handle = await this.#deps.store.find(placed.shard, placed.shape.digest);
-    if (handle !== undefined) {
-      const head = await this.#deps.store.readHead(placed.shard, handle);
-      if (head !== undefined && head.state !== 'dead') return { kind: 'target', target: { ...placed, handle }, head };
+    const { current: handle, head } = await this.#find(placed);
+    if (handle !== undefined && head !== undefined && head.state !== 'dead') {
+      return { kind: 'target', target: { ...placed, handle }, head };
     }
     return this.#create(params, waiting);
   }
@@ -58,10 +67,7 @@ export class ShapeResolver {
   /** A request at a concrete offset: its handle must be the current one, else a 409 names that (HD-5). */
   async existing(placed: Placed, params: DefinitionParams, handle: string, waiting: Cancellable): Promise<Resolution> {
     const { store } = this.#deps;
-    const [current, head] = await Promise.all([
-      store.find(placed.shard, placed.shape.digest),
-      store.readHead(placed.shard, handle),
-    ]);
+    const { current, head } = await this.#find(placed, handle);
     if (current === handle && head !== undefined && head.state !== 'dead') {
       return { kind: 'target', target: { ...placed, handle }, head };
     }
@@ -86,6 +92,12 @@ export class ShapeResolver {
       : { kind: 'refetch', handle: current };
   }
 
+  /** The shape died before anybody saw it. Its table may have changed since we looked, so look again before making another. */
+  distrust({ shape }: ShapeTarget): void {
+    const { schema, table } = shape.definition;
+    this.#deps.definitions.distrust({ schema, name: table });
+  }
+
   /** Which shape the parameters mean, and the shard it belongs to. */
   async place(params: DefinitionParams, freshness: Freshness): Promise<Placed | { readonly answer: Answer }> {
     const record = this.#deps.source.record;
@@ -99,6 +111,18 @@ export class ShapeResolver {
       case 'unavailable':
         return { answer: catalogFailure(outcome.cause) };
     }
+  }
+
+  #find({ shape: { digest }, shard }: Placed, handle?: string): Promise<Found> {
+    const { store } = this.#deps;
+    return this.#finds.run(`${shard.incarnation} ${digest} ${handle ?? ''}`, async () => {
+      if (handle !== undefined) {
+        const [current, head] = await Promise.all([store.find(shard, digest), store.readHead(shard, handle)]);
+        return { current, head };
+      }
+      const current = await store.find(shard, digest);
+      return { current, head: current === undefined ? undefined : await store.readHead(shard, current) };
+    });
   }
 
   /** The handle for the definition as the table is now; made unless somebody was faster. */

@@ -1,7 +1,11 @@
 import { ShapecastError } from '@shapecast/errors';
+import { snapshotChunkEnd } from '@shapecast/log';
 import type { Clock } from '@shapecast/service-kit';
 import type { ShapeHead, ShapeStore, ShardId, SnapshotRead } from '@shapecast/shape-store';
 import type { HeadWatcher } from '../live/head-watcher.ts';
+import { streamedBody, wholeBody, type Body } from './body.ts';
+import type { ChunkCache } from './chunk-cache.ts';
+import type { Cancellable } from './shape-resolver.ts';
 
 const READ_BYTES = 256 * 1024;
 const POLL_MS = 100;
@@ -10,9 +14,15 @@ const STALL_MS = 90_000;
 
 interface SnapshotReaderDeps {
   readonly store: ShapeStore;
+  readonly cache: ChunkCache;
   readonly watcher: HeadWatcher;
   readonly clock: Clock;
 }
+
+const OPEN = Buffer.from('[');
+const COMMA = Buffer.from(',');
+const CLOSE = Buffer.from(']');
+export const EMPTY_BODY = wholeBody(Buffer.from('[]'));
 
 /** Place of one snapshot chunk. */
 export interface ChunkId {
@@ -24,6 +34,7 @@ export interface ChunkId {
 /** Reads snapshot chunks, also while they are being written. */
 export class SnapshotReader {
   readonly #deps: SnapshotReaderDeps;
+  readonly #firstReads = new Map<string, Promise<SnapshotRead | undefined>>();
 
   constructor(deps: SnapshotReaderDeps) {
     this.#deps = deps;
@@ -66,25 +77,60 @@ export class SnapshotReader {
     }
   }
 
-  /** All of a closed chunk that fits one read, else a stream of it. Undefined when the chunk has not begun. */
-  async open(id: ChunkId, signal: AbortSignal): Promise<readonly Uint8Array[] | AsyncIterable<Uint8Array> | undefined> {
-    const first = await this.#read(id, 0);
+  /**
+   * The JSON body of a chunk, which is shared with all who ask for it; while the chunk is being written it grows with it.
+   * Undefined when the chunk has not begun.
+   */
+  async open(id: ChunkId, waiting: Cancellable): Promise<Body | undefined> {
+    const { cache } = this.#deps;
+    const key = `${id.handle} chunk ${id.chunk}`;
+    const known = cache.take(key);
+    if (known !== undefined) return known;
+    // A read that began before we asked may have found nothing where there is something by now.
+    const first = (await this.#firstRead(key, id)) ?? (await this.#read(id, 0));
     if (first === undefined) return undefined;
-    return first.closed ? first.parts : this.#follow(id, first, signal);
+    const end = snapshotChunkEnd(id.chunk);
+    if (first.closed) {
+      const bytes = Buffer.concat([...json(first, OPEN), CLOSE]);
+      cache.put(key, end, bytes);
+      return wholeBody(bytes);
+    }
+    return (
+      cache.open(key, end, (signal) => this.#json(id, first, signal), true) ??
+      streamedBody(() => this.#json(id, first, waiting.signal))
+    );
   }
 
-  async *#follow(id: ChunkId, first: SnapshotRead, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  #firstRead(key: string, id: ChunkId): Promise<SnapshotRead | undefined> {
+    const running = this.#firstReads.get(key);
+    if (running !== undefined) return running;
+    const read = this.#read(id, 0);
+    const over = () => void this.#firstReads.delete(key);
+    read.then(over, over);
+    this.#firstReads.set(key, read);
+    return read;
+  }
+
+  async *#json(id: ChunkId, first: SnapshotRead, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     let read = first;
+    let before = OPEN;
     let progressAt = this.#deps.clock.now();
     for (;;) {
-      yield* read.parts;
-      if (read.closed) return;
-      if (read.parts.length > 0) progressAt = this.#deps.clock.now();
-      else await this.#grown(id, progressAt, signal);
+      signal.throwIfAborted();
+      if (read.parts.length > 0) {
+        // Copied: what the store returns may be a small part of a large buffer, which would stay with it.
+        yield Buffer.concat(json(read, before));
+        before = COMMA;
+        progressAt = this.#deps.clock.now();
+      } else if (!read.closed) {
+        await this.#grown(id, progressAt, signal);
+      }
+      if (read.closed) break;
       const next = await this.#read(id, read.nextPart);
       if (next === undefined) throw lost(id.handle, 'the rest of a snapshot chunk is gone');
       read = next;
     }
+    yield before === OPEN ? Buffer.from('[]') : CLOSE;
   }
 
   /** Waits for a reason to read an open chunk again; throws when it will never be completed. */
@@ -101,6 +147,17 @@ export class SnapshotReader {
   #read(id: ChunkId, fromPart: number): Promise<SnapshotRead | undefined> {
     return this.#deps.store.readSnapshot(id.shard, id.handle, id.chunk, fromPart, READ_BYTES);
   }
+}
+
+/** A read's part of the body. */
+function json(read: SnapshotRead, before: Uint8Array): Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  let separator = before;
+  for (const part of read.parts) {
+    parts.push(separator, part);
+    separator = COMMA;
+  }
+  return parts.length === 0 && before === OPEN ? [OPEN] : parts;
 }
 
 function lost(handle: string, reason: string): ShapecastError {

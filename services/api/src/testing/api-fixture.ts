@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { openMemoryMessaging, type Messaging } from '@shapecast/messaging';
-import { silentLogger, systemClock } from '@shapecast/service-kit';
+import { silentLogger, systemClock, type Clock } from '@shapecast/service-kit';
 import type { ColumnInfo, RelationInfo } from '@shapecast/shape';
 import { openMemoryShapeStore, type ShapeStore } from '@shapecast/shape-store';
 import { createApi, type Api, type ApiOptions } from '../api.ts';
@@ -72,12 +72,15 @@ export class ApiFixture {
   readonly store: ShapeStore;
   readonly router: RouterStandIn;
   readonly api: Api;
+  /** Given to another fixture with the same messaging and store, that one's API is one more pod; only it is to be started. */
+  readonly source: string;
 
   constructor(
     options: Partial<ApiOptions> = {},
-    deps: { readonly store?: ShapeStore; readonly messaging?: Messaging } = {},
+    deps: { readonly store?: ShapeStore; readonly messaging?: Messaging; readonly clock?: Clock } = {},
   ) {
-    const source = `test${randomUUID().slice(0, 8)}`;
+    const source = options.source ?? `test${randomUUID().slice(0, 8)}`;
+    this.source = source;
     this.messaging = deps.messaging ?? openMemoryMessaging(systemClock);
     this.store = deps.store ?? openMemoryShapeStore(systemClock);
     this.router = new RouterStandIn(this.messaging, this.store, source);
@@ -85,7 +88,7 @@ export class ApiFixture {
     this.router.tables.set('public.wide', WIDE);
     this.router.rows.set('items', [[row(1), row(2)]]);
     this.api = createApi(
-      { messaging: this.messaging, store: this.store, clock: systemClock, log: silentLogger },
+      { messaging: this.messaging, store: this.store, clock: deps.clock ?? systemClock, log: silentLogger },
       {
         source,
         port: 0,
