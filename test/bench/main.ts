@@ -1,8 +1,12 @@
 import { parseArgs } from 'node:util';
+import { catchUp } from './catch-up.ts';
+import { edge } from './edge.ts';
+import { initialSync } from './initial-sync.ts';
 import { machine } from './machine.ts';
+import { parked } from './parked.ts';
 import { throughput } from './throughput.ts';
 
-const SCENARIOS = { throughput } as const;
+const SCENARIOS = { 'catch-up': catchUp, edge, 'initial-sync': initialSync, parked, throughput } as const;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -15,10 +19,16 @@ const { positionals, values } = parseArgs({
     apis: { type: 'string', default: '2' },
     replicators: { type: 'string', default: '2' },
     runs: { type: 'string', default: '1' },
+    edge: { type: 'string', default: 'varnish' },
+    clients: { type: 'string', default: '1000' },
+    updates: { type: 'string', default: '20' },
+    connections: { type: 'string', default: '16' },
+    seconds: { type: 'string', default: '10' },
+    rows: { type: 'string', default: '500000' },
   },
 });
 
-function wholeNumber(name: Exclude<keyof typeof values, 'spread'>): number {
+function wholeNumber(name: Exclude<keyof typeof values, 'spread' | 'edge'>): number {
   const value = Number(values[name]);
   if (Number.isInteger(value) && value >= 1) return value;
   throw new Error(`--${name} must be a whole number of at least 1`);
@@ -35,6 +45,10 @@ if (values.spread !== 'each' && values.spread !== 'one') {
   );
   process.exit(2);
 }
+if (values.edge !== 'nginx' && values.edge !== 'varnish') {
+  console.error('--edge must be nginx or varnish');
+  process.exit(2);
+}
 
 const result = await SCENARIOS[name as keyof typeof SCENARIOS]({
   shapes: wholeNumber('shapes'),
@@ -45,5 +59,11 @@ const result = await SCENARIOS[name as keyof typeof SCENARIOS]({
   apis: wholeNumber('apis'),
   replicators: wholeNumber('replicators'),
   runs: wholeNumber('runs'),
+  edge: values.edge,
+  clients: wholeNumber('clients'),
+  updates: wholeNumber('updates'),
+  connections: wholeNumber('connections'),
+  seconds: wholeNumber('seconds'),
+  rows: wholeNumber('rows'),
 });
 console.log(JSON.stringify({ scenario: name, ...result, machine: machine() }));
