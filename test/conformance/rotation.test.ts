@@ -170,6 +170,24 @@ describe.concurrent('what ends a handle, and what does not (spec H 8.2)', () => 
     expect(after.headers['electric-handle']).toBe(handle);
   });
 
+  test('SC-2 a column that becomes NOT NULL is announced by new shapes only: older logs hold NULLs', async () => {
+    const table = await freshTable(service, 'id int PRIMARY KEY, v1 text');
+    await service.sql(`INSERT INTO ${table} VALUES (1, NULL)`);
+    const before = await service.open({ table });
+    await service.sql(`UPDATE ${table} SET v1 = 'x'`);
+    await service.sql(`ALTER TABLE ${table} ALTER COLUMN v1 SET NOT NULL`);
+    const v1 = async (query: Query) => {
+      const { answer } = await service.open({ table, ...query });
+      return (JSON.parse(header(answer, 'electric-schema')) as Record<string, unknown>)['v1'];
+    };
+    let n = 0;
+    await waitFor(async () => JSON.stringify(await v1({ where: `id <> ${(n += 1)}` })).includes('not_null'));
+    const { answer, handle } = await service.open({ table });
+    expect(handle).toBe(before.handle);
+    expect(rows(messages(answer)).map(({ value }) => value)).toEqual([{ id: '1', v1: null }]);
+    expect(await v1({})).toEqual({ type: 'text' });
+  });
+
   test.each([
     ['gains a column', `ADD COLUMN more text DEFAULT 'm'`, ['id', 'more', 'title']],
     ['loses a column', 'DROP COLUMN title', ['id']],

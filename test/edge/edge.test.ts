@@ -295,7 +295,7 @@ describe.concurrent.each(['nginx', 'varnish'] as const)('the API behind %s', (ki
 
 /** With an edge of their own, which they stop. */
 describe.concurrent.each(['nginx', 'varnish'] as const)('%s that comes and goes', (kind) => {
-  test('C12 real clients that follow through it lose nothing', async () => {
+  test('C263, C12 real clients that follow through it lose nothing', async () => {
     const table = await makeTable();
     const edge = await startEdge({ kind, origin: service.cluster.url });
     const stopping = new AbortController();

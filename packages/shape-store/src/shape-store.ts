@@ -228,6 +228,8 @@ export interface ShapeStore {
   // ---- readers
   /** Undefined when the handle is unknown or its data is gone. */
   readHead(shard: ShardId, handle: string): Promise<ShapeHead | undefined>;
+  /** What the table was like when the shape was made. Undefined when the handle is unknown or its data is gone. */
+  readFingerprint(shard: ShardId, handle: string): Promise<Fingerprint | undefined>;
   /** Heads of many handles of one shard in one round trip, in order. */
   readHeads(shard: ShardId, handles: readonly string[]): Promise<readonly (ShapeHead | undefined)[]>;
   /**

@@ -36,4 +36,9 @@ export interface Fingerprint {
   readonly columnCount: number;
   /** Selected columns and those the where clause refers to: [name, type oid, type modifier], sorted by name. */
   readonly columns: readonly (readonly [name: string, typeOid: number, typeMod: number])[];
+  /**
+   * Those of the columns that were NOT NULL when the shape was made. Only of these no row of its log can hold a NULL because it
+   * is older than the table's present form (spec H SC-2). Missing in shapes of earlier versions.
+   */
+  readonly notNull?: readonly string[];
 }

@@ -11,6 +11,8 @@ export interface ShapeTarget {
   readonly shape: RequestedShape;
   readonly shard: ShardId;
   readonly handle: string;
+  /** Value of `electric-schema`, where it is another one than the shape's. */
+  readonly schema?: string;
 }
 
 /** What a request to read a shape comes to. The HTTP layer writes it; nothing here knows of sockets. */

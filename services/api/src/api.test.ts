@@ -413,6 +413,39 @@ describe('handles', () => {
     expectRefetch(reply, await fixtureHandle());
   });
 
+  test('a table that another pod knows to have changed is looked at again', async () => {
+    const { shape, router } = await bound();
+    const handle = await fixtureHandle();
+    const items = router.tables.get('public.items');
+    if (items === undefined) throw new Error('no table');
+    router.tables.set('public.items', { ...items, oid: 99 });
+    expect((await shape('offset=-1')).headers['electric-handle']).toBe(handle);
+    expect((await shape('offset=-1&expired_handle=another')).headers['electric-handle']).toBe(handle);
+    const reply = await shape(`offset=-1&expired_handle=${handle}`);
+    expect([reply.status, reply.headers['electric-handle'] !== handle]).toEqual([200, true]);
+  });
+
+  test('a handle that another pod made for the table as it is now is not turned away', async () => {
+    const first = await start();
+    const { messaging, store, source } = first;
+    const second = new ApiFixture({ source }, { messaging, store });
+    await second.api.start(new AbortController().signal);
+    try {
+      await first.handle();
+      const old = await second.handle();
+      const items = first.router.tables.get('public.items');
+      if (items === undefined) throw new Error('no table');
+      first.router.tables.set('public.items', { ...items, oid: 99 });
+      const created = await first.shape(`offset=-1&expired_handle=${old}`);
+      const handle = created.headers['electric-handle'] as string;
+      expect(handle).not.toBe(old);
+      const next = await second.shape(`offset=0_0&handle=${handle}`);
+      expect([next.status, next.headers['electric-handle']]).toEqual([200, handle]);
+    } finally {
+      await second.api.stop();
+    }
+  });
+
   test('a changed table is another shape', async () => {
     const { shape, router } = await bound({ catalogTtlMs: -1 });
     const handle = await fixtureHandle();

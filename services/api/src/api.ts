@@ -12,6 +12,7 @@ import { ChunkCache } from './shapes/chunk-cache.ts';
 import { Definitions } from './shapes/definitions.ts';
 import { LogReader } from './shapes/log-reader.ts';
 import { RelationCatalog } from './shapes/relation-catalog.ts';
+import { SchemaHeaders } from './shapes/schema-headers.ts';
 import { ShapeDeleter } from './shapes/shape-deleter.ts';
 import { ShapeReader } from './shapes/shape-reader.ts';
 import { ShapeResolver } from './shapes/shape-resolver.ts';
@@ -256,8 +257,15 @@ class ApiComponent implements Api {
       { rpc, clock },
       { source: options.source, readyTimeoutMs: options.readyTimeoutMs, frameTimeoutMs: SUBSET_FRAME_TIMEOUT_MS },
     );
-    const subsets = new SubsetReader({ store, source, resolver, start, subsets: subsetSource, clock }, options);
-    const reader = new ShapeReader({ source, resolver, start, snapshots, logs, subsets, watcher, hub, clock }, options);
+    const schemas = new SchemaHeaders(store);
+    const subsets = new SubsetReader(
+      { store, source, resolver, start, subsets: subsetSource, schemas, clock },
+      options,
+    );
+    const reader = new ShapeReader(
+      { source, resolver, start, snapshots, logs, subsets, schemas, watcher, hub, clock },
+      options,
+    );
     const deleter = new ShapeDeleter(
       { store, hints, source, resolver },
       { allowed: options.allowDelete, source: options.source, readyTimeoutMs: options.readyTimeoutMs },

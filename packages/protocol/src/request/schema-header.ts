@@ -1,24 +1,30 @@
 import type { ColumnInfo, RelationInfo } from '@shapecast/shape';
 
 /**
- * The `electric-schema` header for the selected columns (spec H 17): JSON with ASCII bytes only (SC-4).
+ * The `electric-schema` header for the selected columns (spec H 17): JSON with ASCII bytes only (SC-4). `notNull` are the
+ * columns whose NOT NULL holds for all of the log and may be claimed; all of the table's when left out.
  */
-export function schemaHeader(relation: RelationInfo, columns: readonly string[]): string {
+export function schemaHeader(
+  relation: RelationInfo,
+  columns: readonly string[],
+  notNull?: ReadonlySet<string>,
+): string {
   const selected = new Set(columns);
   const described: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
-  for (const column of relation.columns) if (selected.has(column.name)) described[column.name] = describe(column);
+  for (const column of relation.columns)
+    if (selected.has(column.name)) described[column.name] = describe(column, notNull?.has(column.name) ?? true);
   return JSON.stringify(described).replace(
     /[\u007f-\uffff]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }
 
-function describe(column: ColumnInfo): object {
+function describe(column: ColumnInfo, neverNull: boolean): object {
   return {
     type: column.typeName,
     ...(column.dims > 0 ? { dims: column.dims } : undefined),
     ...(column.pkIndex === undefined ? undefined : { pk_index: column.pkIndex }),
-    ...(column.notNull ? { not_null: true } : undefined),
+    ...(column.notNull && neverNull ? { not_null: true } : undefined),
     ...modifier(column),
   };
 }

@@ -24,6 +24,11 @@ export interface ShapeRequest {
   readonly live: boolean;
   readonly sse: boolean;
   readonly cursor: string;
+  /**
+   * A handle that the client knows has ended. It says nothing about the answer (CA-10); who is about to give this very handle
+   * has reason to look again.
+   */
+  readonly expiredHandle?: string;
   /** Members of the subset, for `resolveSubset`; absent when the request is for the log. */
   readonly subset?: Params;
 }
@@ -62,6 +67,7 @@ export function parseShapeRequest(params: Params): Checked<ShapeRequest> {
     live,
     sse,
     cursor: typeof params.cursor === 'string' ? params.cursor : '',
+    ...(typeof params['expired_handle'] === 'string' ? { expiredHandle: params['expired_handle'] } : undefined),
     ...(subset === undefined ? undefined : { subset }),
   });
 }

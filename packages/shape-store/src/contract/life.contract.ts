@@ -97,11 +97,25 @@ export function describeLife(open: OpenStore): void {
       expect((await store.loadShapes(shard)).shapes[0]?.regLsn).toBe(9223372036854775809n);
     });
 
+    test('what the table was like stays with the handle, until its data is gone', async () => {
+      await using store = disposable(await open());
+      const shard = newShard();
+      await store.acquire(shard, 'one');
+      const asked = request('of a table');
+      const fingerprint = { ...asked.fingerprint, notNull: ['id', 'größe'] };
+      const { handle } = await store.getOrCreate(shard, { ...asked, fingerprint });
+      expect(await store.readFingerprint(shard, handle)).toEqual(fingerprint);
+      await store.rotate(shard, handle, FAILURE);
+      await store.sweep(shard, 0);
+      expect(await store.readFingerprint(shard, handle)).toBeUndefined();
+    });
+
     test('a handle that nobody knows has nothing', async () => {
       await using store = disposable(await open());
       const shard = newShard();
       await store.acquire(shard, 'one');
       expect(await store.readHead(shard, '1-1')).toBeUndefined();
+      expect(await store.readFingerprint(shard, '1-1')).toBeUndefined();
       expect(await store.readHeads(shard, [])).toEqual([]);
       expect(await store.readHeads(shard, ['1-1', '1-2'])).toEqual([undefined, undefined]);
       expect(await store.readSnapshot(shard, '1-1', 0, 0, 1_000)).toBeUndefined();

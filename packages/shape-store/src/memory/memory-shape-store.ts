@@ -1,6 +1,6 @@
 import type { LogOffset, Lsn } from '@shapecast/log';
 import type { Clock } from '@shapecast/service-kit';
-import { canonicalText } from '@shapecast/shape';
+import { canonicalText, type Fingerprint } from '@shapecast/shape';
 import { DEFAULT_LIMITS, type ShapeStoreLimits } from '../limits.ts';
 import { handlePrefix } from '../identity.ts';
 import type {
@@ -156,6 +156,10 @@ class MemoryShapeStore implements ShapeStore {
   async readHead(shard: ShardId, handle: string): Promise<ShapeHead | undefined> {
     const meta = this.#find(shard)?.meta();
     return meta && this.#shape(shard, handle)?.head(meta.visible, meta.watermark);
+  }
+
+  async readFingerprint(shard: ShardId, handle: string): Promise<Fingerprint | undefined> {
+    return this.#shape(shard, handle)?.record().fingerprint;
   }
 
   async readHeads(shard: ShardId, handles: readonly string[]): Promise<readonly (ShapeHead | undefined)[]> {

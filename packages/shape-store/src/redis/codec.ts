@@ -110,6 +110,11 @@ export function encodeFingerprint(f: Fingerprint): string {
   return JSON.stringify(f);
 }
 
+/** From the text of what never changes about a shape. */
+export function decodeFingerprint(fixed: string): Fingerprint {
+  return JSON.parse(fixed.slice(fixed.lastIndexOf('\n') + 1)) as Fingerprint;
+}
+
 /** A snapshot attempt; written by scripts, numbers that may pass 2^53 as padded text. */
 interface Attempt {
   readonly xmin?: string;
@@ -124,14 +129,14 @@ export function encodeVisibility(v: SnapshotVisibility): string[] {
 
 /** A record from its three texts: what never changes, the head, and the snapshot attempt if there was one. */
 export function decodeRecord(handle: string, fixed: string, head: string, attempt: string | null): ShapeRecord {
-  const [first, definition, fingerprint] = fixed.split('\n') as [string, string, string];
+  const [first, definition] = fixed.split('\n') as [string, string];
   const [regLsn, chunkBytes, digest] = first.split(' ') as [string, string, string];
   const snapshot = attempt ? decodeVisibility(JSON.parse(attempt) as Attempt) : undefined;
   return {
     handle,
     digest,
     definition: JSON.parse(definition) as ShapeDefinition,
-    fingerprint: JSON.parse(fingerprint) as Fingerprint,
+    fingerprint: decodeFingerprint(fixed),
     state: STATES[head[0] as string] as ShapeState,
     regLsn: BigInt(regLsn) as Lsn,
     chunkBytes: Number(chunkBytes),

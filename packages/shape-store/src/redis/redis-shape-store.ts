@@ -1,4 +1,5 @@
 import type { LogOffset, Lsn } from '@shapecast/log';
+import type { Fingerprint } from '@shapecast/shape';
 import { silentLogger, type Clock, type Logger } from '@shapecast/service-kit';
 import { DEFAULT_LIMITS, type ShapeStoreLimits } from '../limits.ts';
 import type {
@@ -13,7 +14,7 @@ import type {
   SnapshotVisibility,
   WriteOutcome,
 } from '../shape-store.ts';
-import { decodeMeta, META_FIELDS, type MetaFields } from './codec.ts';
+import { decodeFingerprint, decodeMeta, META_FIELDS, type MetaFields } from './codec.ts';
 import { RedisConnection, type RedisConnectionOptions } from './connection.ts';
 import type { StoreContext } from './context.ts';
 import { ShardKeys } from './keys.ts';
@@ -164,6 +165,12 @@ class RedisShapeStore implements ShapeStore {
   async readHead(shard: ShardId, handle: string): Promise<ShapeHead | undefined> {
     const [head] = await readHeads(this.#context, new ShardKeys(shard), [handle]);
     return head;
+  }
+
+  async readFingerprint(shard: ShardId, handle: string): Promise<Fingerprint | undefined> {
+    const { definitions } = new ShardKeys(shard);
+    const fixed = await this.#context.redis.run('read-fingerprint', (client) => client.hget(definitions, handle));
+    return fixed === null ? undefined : decodeFingerprint(fixed);
   }
 
   readHeads(shard: ShardId, handles: readonly string[]): Promise<readonly (ShapeHead | undefined)[]> {

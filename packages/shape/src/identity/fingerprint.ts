@@ -20,6 +20,7 @@ export function buildFingerprint(
       .filter((column) => bound.has(column.name))
       .map((column) => [column.name, column.typeOid, column.typeMod] as const)
       .sort(([a], [b]) => (a < b ? -1 : 1)),
+    notNull: relation.columns.filter(({ name, notNull }) => notNull && bound.has(name)).map(({ name }) => name),
   };
 }
 

@@ -169,10 +169,14 @@ function cache(exchange: Exchange, kind: CacheKind, options: CacheOptions): stri
 }
 
 /** What the shape is; clients that follow it know that already. */
-function description(request: ShapeRequest, { shape }: ShapeTarget): HeaderList {
+function description(request: ShapeRequest, { shape, schema }: ShapeTarget): HeaderList {
   if (request.live) return [];
-  const { schema, whereIndex } = shape;
-  return ['electric-schema', schema, ...(whereIndex === undefined ? [] : ['electric-where-index', whereIndex])];
+  const { whereIndex } = shape;
+  return [
+    'electric-schema',
+    schema ?? shape.schema,
+    ...(whereIndex === undefined ? [] : ['electric-where-index', whereIndex]),
+  ];
 }
 
 function etag(tag: string): HeaderList {

@@ -10,6 +10,7 @@ import type { SourceState } from '../source-state.ts';
 import type { SubsetReader } from '../subset/subset-reader.ts';
 import type { Body } from './body.ts';
 import type { LogReader } from './log-reader.ts';
+import type { SchemaHeaders } from './schema-headers.ts';
 import type { Cancellable, ShapeResolver } from './shape-resolver.ts';
 import type { ShapeStart } from './shape-start.ts';
 import { EMPTY_BODY, type SnapshotReader } from './snapshot-reader.ts';
@@ -21,6 +22,7 @@ interface ShapeReaderDeps {
   readonly snapshots: SnapshotReader;
   readonly logs: LogReader;
   readonly subsets: SubsetReader;
+  readonly schemas: SchemaHeaders;
   readonly watcher: HeadWatcher;
   readonly hub: LiveHub;
   readonly clock: Clock;
@@ -72,15 +74,17 @@ export class ShapeReader {
     const { target, head } = resolution;
     if (head === undefined) return resolver.successor(target);
     context.onHandle(handle);
-    return this.#from(target, head, request, offset, context);
+    const described = request.live ? target : await this.#deps.schemas.describe(target);
+    return this.#from(described, head, request, offset, context);
   }
 
   /** `offset=-1` and `offset=now`: the current handle, made if need be, once its snapshot delivers. */
   async #fromTheTop(request: ShapeRequest, context: ReadContext): Promise<Answer> {
-    const begun = await this.#deps.start.current(request.definition, context);
+    const begun = await this.#deps.start.current(request.definition, context, request.expiredHandle);
     if ('answer' in begun) return begun.answer;
-    const { target, head } = begun;
-    context.onHandle(target.handle);
+    const { head } = begun;
+    context.onHandle(begun.target.handle);
+    const target = await this.#deps.schemas.describe(begun.target);
     if (request.offset !== 'now') return this.#chunk(target, 0, BEFORE_ALL, context);
     const answer = noNews(head);
     return this.#withoutNews(target, 'now', answer);

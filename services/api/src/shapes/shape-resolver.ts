@@ -64,15 +64,31 @@ export class ShapeResolver {
     return this.#create(params, waiting);
   }
 
-  /** A request at a concrete offset: its handle must be the current one, else a 409 names that (HD-5). */
-  async existing(placed: Placed, params: DefinitionParams, handle: string, waiting: Cancellable): Promise<Resolution> {
+  /**
+   * A request at a concrete offset: its handle must be the current one, else a 409 names that (HD-5). As this pod may remember
+   * the table as it was before DDL that another one knows of, it looks again (`fresh`) before it turns a handle away: pods that
+   * send clients back and forth between the old shape and the new one drive them to give up (CL-7).
+   */
+  async existing(
+    placed: Placed,
+    params: DefinitionParams,
+    handle: string,
+    waiting: Cancellable,
+    fresh = false,
+  ): Promise<Resolution> {
     const { store } = this.#deps;
     const { current, head } = await this.#find(placed, handle);
     if (current === handle && head !== undefined && head.state !== 'dead') {
       return { kind: 'target', target: { ...placed, handle }, head };
     }
+    if (!fresh) {
+      this.distrust(placed);
+      const now = await this.place(params, 'current');
+      return 'answer' in now
+        ? { kind: 'answer', answer: now.answer }
+        : this.existing(now, params, handle, waiting, true);
+    }
     if (current !== undefined && current !== handle) return redirect(current, handle);
-    // No such shape as far as this pod remembers the table: it may have changed since.
     const created = await this.#create(params, waiting);
     if (created.kind === 'answer') return created;
     if (created.target.handle !== handle) return redirect(created.target.handle, handle);
@@ -92,8 +108,8 @@ export class ShapeResolver {
       : { kind: 'refetch', handle: current };
   }
 
-  /** The shape died before anybody saw it. Its table may have changed since we looked, so look again before making another. */
-  distrust({ shape }: ShapeTarget): void {
+  /** Somebody knows, or has reason to think, that the table is no longer as it was when we took the shape for current. */
+  distrust({ shape }: Placed): void {
     const { schema, table } = shape.definition;
     this.#deps.definitions.distrust({ schema, name: table });
   }

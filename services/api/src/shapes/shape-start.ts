@@ -34,10 +34,19 @@ export class ShapeStart {
    * The current shape of a definition, made if need be. One that ends before its snapshot delivers, because its table changes
    * meanwhile, is nobody's yet: the next one is taken instead of a 409, to which clients would answer with the same request at
    * once (H 8.1).
+   *
+   * `expired` is a handle that the client was told has ended. Pods remember a table for a moment each, so after DDL one can
+   * still mean the shape of the old table when another means that of the new one. Clients that get such a handle again and
+   * again take it for a broken cache, and give up (CL-7): so the table is looked at once more before it is given.
    */
-  async current(definition: DefinitionParams, waiting: Cancellable): Promise<Begun> {
+  async current(definition: DefinitionParams, waiting: Cancellable, expired?: string): Promise<Begun> {
+    const { resolver } = this.#deps;
     for (let attempt = 1; ; attempt += 1) {
-      const resolution = await this.#deps.resolver.current(definition, waiting);
+      let resolution = await resolver.current(definition, waiting);
+      if (attempt === 1 && resolution.kind === 'target' && resolution.target.handle === expired) {
+        resolver.distrust(resolution.target);
+        resolution = await resolver.current(definition, waiting);
+      }
       if (resolution.kind === 'answer') return resolution;
       const begun = await this.begun(resolution.target, resolution.head, waiting);
       if ('head' in begun || begun.answer.kind !== 'refetch' || attempt === MAX_STARTS) return begun;

@@ -4,6 +4,7 @@ import { resolveSubset, type Params, type ShapeRequest, type SubsetSelection } f
 import { Backoff, type Clock } from '@shapecast/service-kit';
 import { isVisible, type SafetyRing, type ShapeHead, type ShapeStore } from '@shapecast/shape-store';
 import { invalid, unavailable, type Answer, type ShapeTarget } from '../answers.ts';
+import type { SchemaHeaders } from '../shapes/schema-headers.ts';
 import type { Cancellable, Placed, ShapeResolver } from '../shapes/shape-resolver.ts';
 import type { Begun, ShapeStart } from '../shapes/shape-start.ts';
 import type { SourceState } from '../source-state.ts';
@@ -16,6 +17,7 @@ interface SubsetReaderDeps {
   readonly resolver: ShapeResolver;
   readonly start: ShapeStart;
   readonly subsets: SubsetSource;
+  readonly schemas: SchemaHeaders;
   readonly clock: Clock;
 }
 
@@ -49,8 +51,9 @@ export class SubsetReader {
     const { store, resolver, source } = this.#deps;
     const wanted = await this.#wanted(request, subset, context);
     if ('answer' in wanted) return wanted.answer;
-    const { target, head } = wanted;
-    context.onHandle(target.handle);
+    const { head } = wanted;
+    context.onHandle(wanted.target.handle);
+    const target = request.live ? wanted.target : await this.#deps.schemas.describe(wanted.target);
     const { tail } = head;
     // No transaction that a client of this shape can have seen is later than the tail.
     const seen = tail.tx > ZERO_LSN ? (await store.readRing(target.shard, lsn(tail.tx))).entries : [];
@@ -87,7 +90,9 @@ export class SubsetReader {
     // The log has what the shape's own snapshot does not show. A subset that was read before that snapshot would leave out
     // what came between the two, and no client could tell: so also this request waits for a shape that was just made.
     const begun =
-      handle === undefined ? await start.current(definition, context) : await this.#existing(placed, request, context);
+      handle === undefined
+        ? await start.current(definition, context, request.expiredHandle)
+        : await this.#existing(placed, request, context);
     if ('answer' in begun) return begun;
     const { target, head } = begun;
     if (target.shape.relation !== placed.shape.relation) {
