@@ -320,6 +320,57 @@ describe('processes that end (spec H 8.2)', () => {
     await service.cluster.waitReady();
   });
 
+  test('O 1.3.1 every process restarts while the database is away: what existed is served, and nothing else', async () => {
+    const { table, handle, offset, answers } = await history();
+    // Its shape is readable, whatever the table's name has in it.
+    const odd = { table: '"Odd.Name"' };
+    const oddRead = await service.read(odd);
+    const postgres = service.cluster.server('postgres');
+    await postgres.kill();
+    try {
+      await Promise.all(service.cluster.processes.map((process) => process.restart()));
+      for (const name of ['api-1', 'api-2']) {
+        const pod = service.cluster.process(name).url;
+        const ask = (query: Query) => send(pod, shapePath(query));
+        await waitFor(async () => (await ask({ table, offset: '-1' }).catch(() => undefined))?.status === 200);
+        const held = ask({ table, handle, offset, live: 'true' });
+        const refused = Promise.all([
+          ask({ table, offset: '-1', where: 'id = 131' }),
+          ask({ table: 'child', offset: '-1' }),
+          ask({ table, handle, offset, columns: 'id,unheard_of' }),
+        ]);
+        expect(await isHeld(held)).toBe(true);
+        for (const { path, answer } of answers) {
+          const again = await send(pod, path);
+          expect(again.status, again.text).toBe(200);
+          for (const part of ['electric-handle', 'electric-offset', 'electric-schema', 'etag']) {
+            expect(again.headers[part], path).toBe(answer.headers[part]);
+          }
+          expect(rows(messages(again))).toEqual(rows(messages(answer)));
+        }
+        const again = await ask({ ...odd, handle: oddRead.handle, offset: oddRead.offset });
+        expect(again.status, again.text).toBe(200);
+        expectUpToDate(await held, true);
+        expect((await held).status).toBe(200);
+        for (const answer of await refused) {
+          expect(answer.status, answer.text).toBe(503);
+          expect(Number(header(answer, 'retry-after'))).toBeGreaterThan(0);
+        }
+      }
+    } finally {
+      await postgres.start();
+    }
+    await service.cluster.waitReady();
+    await runAlone(`INSERT INTO ${table} VALUES (100, 'back')`);
+    const news = await waitFor(async () => {
+      const answer = await service.shape({ table, handle, offset, live: 'true' });
+      expect(answer.status, answer.text).toBe(200);
+      return ids(answer).length > 0 && answer;
+    });
+    expect([ids(news), news.headers['electric-handle']]).toEqual([[100], handle]);
+    await service.open({ table, where: 'id = 131' });
+  });
+
   test('C141 the replication slot is dropped while nobody reads it: every handle ends, none comes back', async () => {
     const tables = ['items', 'wide', 'cpk', 'flags', 'nopk'];
     const before = await Promise.all(tables.map(async (table) => ({ table, ...(await service.read({ table })) })));
