@@ -117,10 +117,13 @@ describe.concurrent.each(['nginx', 'varnish'] as const)('the API behind %s', (ki
       expect(direct?.status, path).toBe(status);
       expect(Object.keys(direct?.headers ?? {}).length).toBeGreaterThan(5);
       const expected = Object.fromEntries(Object.entries(direct?.headers ?? {}).filter(([name]) => !own.test(name)));
+      // These move on with time, or with what happens to other tables.
+      if ('electric-cursor' in expected) expected['electric-cursor'] = expect.stringMatching(/^\d+$/) as string;
+      const settled = (text: string | undefined) => text?.replace(/"global_last_seen_lsn":"\d+"/, '');
       for (const answer of through) {
         expect(answer.status, path).toBe(status);
         expect(answer.headers, path).toMatchObject(expected);
-        expect(answer.text, path).toBe(direct?.text);
+        expect(settled(answer.text), path).toBe(settled(direct?.text));
         expect(answer.headers).not.toHaveProperty('x-accel-expires');
         expect(answer.headers['vary'] ?? 'Accept-Encoding').toBe('Accept-Encoding');
         // The tag of an answer without news is another one each time (CA-3).
