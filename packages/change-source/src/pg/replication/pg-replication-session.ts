@@ -18,6 +18,8 @@ import { StandbyStatus } from './standby-status.ts';
 
 const XMAX_PERIOD_MS = 60_000;
 const CLOSE_GRACE_MS = 2_000;
+/** For the answer to START_REPLICATION, which comes before any WAL is read. */
+const START_TIMEOUT_MS = 60_000;
 
 export interface SessionDeps {
   readonly clock: Clock;
@@ -81,6 +83,8 @@ export class PgReplicationSession implements ReplicationSession {
     if (this.#streaming) throw new Error('stream() was called twice');
     this.#streaming = true;
     let stop = () => {};
+    // Until the stream has begun nothing else would notice a server that stopped answering.
+    const cancelStart = this.#deps.clock.after(START_TIMEOUT_MS, () => this.#fail(peerError('dead_peer')));
     try {
       await new Promise<void>((resolve, reject) => {
         this.#fail = (error) => {
@@ -95,13 +99,17 @@ export class PgReplicationSession implements ReplicationSession {
         stop = () => delivery.stop();
         const { slotName, publicationName } = this.#options;
         this.#link
-          .stream(slotName, publicationName, linkHandler, () => this.#started())
+          .stream(slotName, publicationName, linkHandler, () => {
+            cancelStart();
+            this.#started();
+          })
           .then(
             () => reject(new ShapecastError('SOURCE_UNAVAILABLE', 'The database ended the replication stream.')),
             (error: unknown) => this.#fail(error),
           );
       });
     } finally {
+      cancelStart();
       stop();
       this.#link.pause('stopped');
       this.#ended.abort();

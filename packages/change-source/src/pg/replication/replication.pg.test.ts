@@ -399,13 +399,28 @@ describe('replication from Postgres', () => {
     await later.stop();
   });
 
+  /** Twenty times as fast. */
+  const fast = {
+    ...systemClock,
+    now: () => systemClock.now() * 20,
+    after: (ms: number, callback: () => void) => systemClock.after(ms / 20, callback),
+  };
+
+  test('lets go of a server that never begins to stream', async () => {
+    server = await startPostgres();
+    const { source } = await start({ adminUrl: server.url, clock: fast });
+    const session = await source.open(ignore, never);
+    await server.pause();
+    await expect(session.stream(new RecordingHandler(), never)).rejects.toMatchObject({
+      details: { type: 'connection_timeout' },
+    });
+    await server.resume();
+    await session.close();
+  });
+
   test('lets go of a server that says nothing any more', async () => {
     server = await startPostgres();
-    const clock = {
-      ...systemClock,
-      now: () => systemClock.now() * 20,
-      after: (ms: number, callback: () => void) => systemClock.after(ms / 20, callback),
-    };
+    const clock = fast;
     const { session, stream } = await streaming({ adminUrl: server.url, clock });
     await server.pause();
     await expect(stream.done).rejects.toMatchObject({ details: { type: 'connection_timeout' } });
