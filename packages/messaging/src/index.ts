@@ -2,7 +2,7 @@ export type { PublishOutcome, StoredMessage, TxStream, TxStreamId, TxStreamInfo,
 export type { Hints, Rpc, StreamHandler } from './hints.ts';
 export type { Registries, Registry, RegistryEntry } from './registry.ts';
 export type { Messaging } from './messaging.ts';
-export { BUCKETS, type LeaderRecord, type RouterRecord, type SourceRecord } from './records.ts';
+export { BUCKETS, tableKey, type LeaderRecord, type RouterRecord, type SourceRecord } from './records.ts';
 export { decodeShardHint, encodeShardHint, type ShardHint } from './shard-hint.ts';
 export type { SubsetMetadata, SubsetOrder, SubsetQuery } from './subset-query.ts';
 export {

@@ -18,6 +18,7 @@ import { ShapeReader } from './shapes/shape-reader.ts';
 import { ShapeResolver } from './shapes/shape-resolver.ts';
 import { ShapeStart } from './shapes/shape-start.ts';
 import { SnapshotReader } from './shapes/snapshot-reader.ts';
+import { TableMemory } from './shapes/table-memory.ts';
 import { SourceState } from './source-state.ts';
 import { SubsetReader } from './subset/subset-reader.ts';
 import { SubsetSource } from './subset/subset-source.ts';
@@ -236,7 +237,7 @@ class ApiComponent implements Api {
   #assemble(messaging: Messaging): Connected {
     const { store, clock, log } = this.#deps;
     const options = this.#options;
-    const { hints, rpc } = messaging;
+    const { hints, rpc, registries } = messaging;
     const watcher = new HeadWatcher({ store, hints, clock, log }, { pollMs: options.notifyPollMs });
     const cache = new ChunkCache({ maxBytes: options.chunkCacheBytes, expectedBytes: options.chunkBytes });
     const logs = new LogReader({ store, cache });
@@ -245,8 +246,9 @@ class ApiComponent implements Api {
       { messaging, clock, log },
       { source: options.source, onIncarnation: (record) => watcher.incarnationChanged(record.incarnation) },
     );
+    const memory = new TableMemory({ registries, log }, options.source);
     const catalog = new RelationCatalog(
-      { rpc, clock, log },
+      { rpc, memory, clock, log },
       { source: options.source, ttlMs: options.catalogTtlMs, timeoutMs: CATALOG_TIMEOUT_MS },
     );
     const definitions = new Definitions(catalog);

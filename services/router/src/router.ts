@@ -11,6 +11,7 @@ import type { MatchingReport } from './matching/matching-report.ts';
 import { SourceShards } from './source-shards.ts';
 import { SnapshotQueue } from './snapshot/snapshot-queue.ts';
 import { SubsetServer } from './subset/subset-server.ts';
+import { TableRecords } from './table-records.ts';
 import { DEFAULT_WORKER_OPTIONS, type ShardWorkerOptions } from './shard-worker.ts';
 
 export interface RouterDeps {
@@ -69,6 +70,7 @@ class RouterService implements Router {
   readonly #membership: Membership;
   readonly #snapshots: SnapshotQueue;
   readonly #subsets: SubsetServer;
+  readonly #tables: TableRecords;
   readonly #stop = new AbortController();
   readonly #wake = new Latch();
   readonly #loops: Promise<void>[] = [];
@@ -100,6 +102,7 @@ class RouterService implements Router {
       { rpc: messaging.rpc, database: deps.database, clock, log: this.#log },
       { source, concurrency: options.subsetConcurrency ?? 8, timeoutMs: options.subsetTimeoutMs ?? 30_000 },
     );
+    this.#tables = new TableRecords({ registries: messaging.registries, clock, log: this.#log }, source);
   }
 
   report(): HealthReport {
@@ -148,6 +151,7 @@ class RouterService implements Router {
       this.#watchSource(signal),
       this.#reconcile(signal),
       this.#sweep(signal),
+      this.#tables.run(signal),
     );
   }
 
@@ -167,7 +171,9 @@ class RouterService implements Router {
     if (typeof schema !== 'string' || typeof table !== 'string') {
       throw new ShapecastError('INVALID_REQUEST', 'introspect needs the names of a schema and a table');
     }
-    return (await this.#deps.database.introspect(schema, table, signal)) ?? null;
+    const relation = await this.#deps.database.introspect(schema, table, signal);
+    this.#tables.seen(schema, table, relation);
+    return relation ?? null;
   }
 
   async #watchSource(signal: AbortSignal): Promise<void> {

@@ -34,12 +34,12 @@ export interface Message {
 /** A cluster with the tables of the conformance table, and short ways to ask it. */
 export class ConformanceService {
   readonly cluster: Cluster;
-  readonly db: Client;
+  #db: Client;
   #lastQuery: Promise<unknown> = Promise.resolve();
 
   private constructor(cluster: Cluster, db: Client) {
     this.cluster = cluster;
-    this.db = db;
+    this.#db = db;
   }
 
   /** One process of each kind unless `options` says otherwise; timeouts short enough to wait for. */
@@ -51,21 +51,31 @@ export class ConformanceService {
       ...options,
       env: { ELECTRIC_LONG_POLL_TIMEOUT: '2000', ELECTRIC_ENABLE_INTEGRATION_TESTING: 'true', ...options.env },
     });
-    const db = new Client({ connectionString: cluster.databaseUrl });
-    await db.connect();
+    const db = await connect(cluster);
     await db.query(TABLES);
     return new ConformanceService(cluster, db);
   }
 
+  /** The shared connection. */
+  get db(): Client {
+    return this.#db;
+  }
+
+  /** Another shared connection, after the database was lost and is back. */
+  async reconnect(): Promise<void> {
+    await this.#db.end();
+    this.#db = await connect(this.cluster);
+  }
+
   /** A statement on the shared connection, after those before it: for tests that run at the same time. */
   sql<R extends QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<QueryResult<R>> {
-    const result = this.#lastQuery.then(() => this.db.query<R>(text, [...values]));
+    const result = this.#lastQuery.then(() => this.#db.query<R>(text, [...values]));
     this.#lastQuery = result.catch(() => undefined);
     return result;
   }
 
   async stop(): Promise<void> {
-    await this.db.end();
+    await this.#db.end();
     await this.cluster.stop();
   }
 
@@ -161,4 +171,12 @@ export function expectUpToDate(answer: RawAnswer, upToDate: boolean): void {
   const last = messages(answer).at(-1)?.headers['control'];
   if (upToDate) expect(last).toBe('up-to-date');
   else expect(last).not.toBe('up-to-date');
+}
+
+async function connect(cluster: Cluster): Promise<Client> {
+  const db = new Client({ connectionString: cluster.databaseUrl });
+  // What is lost with the connection fails the statement that needs it.
+  db.on('error', () => undefined);
+  await db.connect();
+  return db;
 }

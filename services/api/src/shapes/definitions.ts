@@ -39,7 +39,7 @@ export type Freshness = 'known' | 'current' | 'verified';
 export type DefinitionOutcome =
   | { readonly kind: 'shape'; readonly shape: RequestedShape }
   | { readonly kind: 'refused'; readonly errors: FieldErrors }
-  /** The catalog cannot be asked, and this pod does not remember the table. */
+  /** The catalog cannot be asked, and the table as it is remembered does not do. */
   | { readonly kind: 'unavailable'; readonly cause: unknown };
 
 interface Remembered {
@@ -77,9 +77,9 @@ export class Definitions {
       return result.ok ? { kind: 'shape', shape: result.value } : { kind: 'refused', errors: result.errors };
     } catch (cause) {
       if (!isShapecastError(cause)) throw cause;
-      // Shapes that exist stay readable while the source is away (O 1.3.1); new ones need a verified table.
-      const result =
-        known === undefined || freshness === 'verified' ? undefined : this.#shape(params, table.value, known);
+      // Shapes that exist stay readable while the source is away (O 1.3.1). New ones, and refusals, need a table that is current.
+      const relation = freshness === 'verified' ? undefined : await this.#catalog.remembered(table.value);
+      const result = relation && this.#shape(params, table.value, relation);
       return result?.ok === true ? { kind: 'shape', shape: result.value } : { kind: 'unavailable', cause };
     }
   }

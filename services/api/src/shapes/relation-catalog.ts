@@ -2,11 +2,13 @@ import { introspectSubject, type Rpc } from '@shapecast/messaging';
 import type { TableName } from '@shapecast/protocol';
 import type { Clock, Logger } from '@shapecast/service-kit';
 import type { RelationInfo } from '@shapecast/shape';
+import type { TableMemory } from './table-memory.ts';
 
 const MAX_TABLES = 10_000;
 
 interface CatalogDeps {
   readonly rpc: Rpc;
+  readonly memory: TableMemory;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -59,6 +61,21 @@ export class RelationCatalog {
     return this.#fetch(key, table);
   }
 
+  /**
+   * What is left when `lookup` fails: the table as this pod, or any router, saw it last, however long ago that was. Good for
+   * finding shapes that exist, and for nothing else: it may not even exist any more. The next lookup asks for it again.
+   */
+  async remembered(table: TableName): Promise<RelationInfo | undefined> {
+    const key = keyOf(table);
+    if (!this.#entries.has(key)) {
+      const relation = await this.#deps.memory.recall(table);
+      if (relation !== undefined && !this.#entries.has(key)) {
+        this.#set(key, { relation, text: JSON.stringify(relation), fetchedAt: -Infinity });
+      }
+    }
+    return this.#entries.get(key)?.relation;
+  }
+
   /** The table is not as we remember it: the next one who needs a value that is current asks for it. */
   distrust(table: TableName): void {
     const key = keyOf(table);
@@ -95,9 +112,13 @@ export class RelationCatalog {
     if (answer === null || answer === undefined) return undefined;
     const text = JSON.stringify(answer);
     const relation = before?.text === text ? before.relation : (answer as RelationInfo);
-    if (this.#entries.size >= MAX_TABLES) this.#entries.delete(this.#entries.keys().next().value as string);
-    this.#entries.set(key, { relation, text, fetchedAt: askedAt });
+    this.#set(key, { relation, text, fetchedAt: askedAt });
     return relation;
+  }
+
+  #set(key: string, entry: Entry): void {
+    if (this.#entries.size >= MAX_TABLES) this.#entries.delete(this.#entries.keys().next().value as string);
+    this.#entries.set(key, entry);
   }
 }
 

@@ -7,6 +7,7 @@ import {
   encodeShardHint,
   introspectSubject,
   shardHintSubject,
+  tableKey,
   type LeaderRecord,
   type Messaging,
   type RouterRecord,
@@ -78,10 +79,17 @@ export class RouterStandIn {
         if (this.catalogDown) throw new ShapecastError('SOURCE_UNAVAILABLE', 'the database is away');
         this.lookups += 1;
         const { schema, table } = request as { schema: string; table: string };
-        return this.tables.get(`${schema}.${table}`) ?? null;
+        const relation = this.tables.get(`${schema}.${table}`);
+        await this.#record(tableKey(this.#source, schema, table), relation);
+        return relation ?? null;
       }),
     );
     await this.announce();
+  }
+
+  async #record(key: string, relation: RelationInfo | undefined): Promise<void> {
+    const tables = await this.#messaging.registries.open<RelationInfo>(BUCKETS.tables.name);
+    await (relation === undefined ? tables.delete(key) : tables.put(key, relation));
   }
 
   /** Writes the registries: source, leader, and this router as the owner of everything. */
