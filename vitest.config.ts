@@ -5,8 +5,8 @@ export default defineConfig({
     include: ['packages/*/src/**/*.test.ts', 'services/*/src/**/*.test.ts', 'test/**/*.test.ts'],
     exclude: ['**/node_modules/**'],
     globalSetup: ['packages/testkit/src/vitest/global-setup.ts'],
-    // Two files at a time: the tests start real servers, and the machines we aim at have two cores.
-    maxWorkers: 2,
+    // The tests start real servers, and the machines we aim at have two cores; but much of the time they wait.
+    maxWorkers: 3,
     // A hang detector, not a measurement: real servers start inside some tests.
     testTimeout: 120_000,
     hookTimeout: 180_000,
