@@ -25,7 +25,8 @@ export const apiConfig = z.object({
   secrets: z
     .string()
     .optional()
-    .transform((text) => (text ?? '').split(',').filter((secret) => secret !== ''))
+    .transform((text) => (text ?? '').split(',').map((secret) => secret.trim()))
+    .transform((secrets) => secrets.filter((secret) => secret !== ''))
     .describe('Shared secret that guards /v1/shape; several, comma-separated, while one is being replaced.'),
   insecure: flag(false, 'Serve without a secret. Excludes setting one.'),
   longPollTimeoutMs: milliseconds(20_000, 'How long a live request is held without news.'),

@@ -163,7 +163,8 @@ describe('authentication', () => {
       /ELECTRIC_SECRET.*ELECTRIC_INSECURE/,
     );
     expect(parseApiConfig({ ...servers, ELECTRIC_INSECURE: 'true' }).secrets).toEqual([]);
-    expect(parseApiConfig({ ...servers, ELECTRIC_SECRET: 'a,b' }).secrets).toEqual(['a', 'b']);
+    expect(parseApiConfig({ ...servers, ELECTRIC_SECRET: 'a, b,' }).secrets).toEqual(['a', 'b']);
+    expect(() => parseApiConfig({ ...servers, ELECTRIC_SECRET: ' , ' })).toThrow(/ELECTRIC_SECRET is required/);
   });
 
   test('limits are JSON, and a bad value is named', () => {

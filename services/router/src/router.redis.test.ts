@@ -65,12 +65,17 @@ test('a shard whose data is gone starts over empty', async () => {
     let again = await harness.createShape();
     harness.commit((tx) => tx.insert(harness.items, { id: '1', owner: 'a', note: null }));
     await harness.flush();
-    await waitFor(async () => {
-      const now = await state(again);
-      // One that comes while the shard is being taken back has nobody who attends to it, and ends: readers ask again.
-      if (now === 'dead') again = await harness.createShape();
-      return now === 'live';
-    });
+    const states: unknown[] = [];
+    await waitFor(
+      async () => {
+        const now = await state(again);
+        if (now !== states.at(-1)) states.push(now);
+        // One that comes while the shard is being taken back has nobody who attends to it, and ends: readers ask again.
+        if (now === 'dead') again = await harness.createShape();
+        return now === 'live';
+      },
+      { describe: () => `states of the shape: ${states.join(', ')}` },
+    );
     await waitFor(async () => (await readShape(harness.store, again)).rows.size === 1);
   } finally {
     await harness.close();

@@ -1,6 +1,8 @@
 import { accept, refuse, type Checked } from './field-errors.ts';
 
 const MAX_IDENTIFIER = 63;
+/** Of a name in Postgres, whatever number of characters they are. */
+const MAX_NAME_BYTES = 63;
 const UNQUOTED = /^[\p{L}_][\p{L}\p{M}\d_$]*$/u;
 
 export interface TableName {
@@ -20,6 +22,16 @@ export function parseTableName(text: string): Checked<TableName> {
   }
   const [first = '', second] = names;
   return accept(second === undefined ? { schema: 'public', name: first } : { schema: first, name: second });
+}
+
+/**
+ * Whether there could be such a relation. Postgres would cut a name of more bytes and take another table for it, and has no way
+ * to even ask for what is not text.
+ */
+export function canExist({ schema, name }: TableName): boolean {
+  return [schema, name].every(
+    (part) => Buffer.byteLength(part) <= MAX_NAME_BYTES && part.isWellFormed() && !part.includes('\0'),
+  );
 }
 
 /** The text for a relation that is not there, or that cannot be a shape (PA-1). */

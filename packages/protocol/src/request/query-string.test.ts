@@ -74,5 +74,12 @@ describe('POST bodies', () => {
 
   test('a subset that is no object is left for the type check', () => {
     expect(merge('offset=-1', { subset: 'x' })).toEqual({ offset: '-1', subset: 'x' });
+    expect(merge('offset=-1', { subset: ['x'], where: 'a' })).toEqual({ offset: '-1', subset: ['x'] });
+  });
+
+  test('a subset of null is none: it neither hides the subset keys beside it nor those of the query', () => {
+    expect(merge('offset=-1', { subset: null, where: 'a' })).toEqual({ offset: '-1', subset: { where: 'a' } });
+    expect(merge('subset__limit=1', { subset: null })).toEqual({ subset: { limit: '1' } });
+    expect(merge('offset=-1', { subset: null })).toEqual({ offset: '-1' });
   });
 });

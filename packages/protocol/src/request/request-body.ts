@@ -40,11 +40,11 @@ export function mergeBody(query: Params, body: Params): Params {
     if (SUBSET_KEYS.has(name)) {
       subset[name] = value;
       subsetRequest = true;
-    } else {
+    } else if (name !== 'subset' || value !== null) {
+      // A `subset` that is no object is kept as it is: the type check refuses it. JSON's null is none.
       params[name] = value;
     }
   }
-  // A `subset` that is no object is kept as it is: the type check refuses it.
-  if (subsetRequest && body.subset === undefined) params.subset = subset;
+  if (subsetRequest && (body.subset ?? undefined) === undefined) params.subset = subset;
   return params;
 }

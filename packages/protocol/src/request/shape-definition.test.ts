@@ -93,6 +93,24 @@ describe('table names', () => {
   });
 });
 
+describe('names that no table can have', () => {
+  test.each([
+    ['of more than 63 bytes, which Postgres would cut and find another table for', `${'ä'.repeat(31)}ab`],
+    ['of more than 63 bytes in the schema', `${'ä'.repeat(32)}.items`],
+    ['with a NUL', '"a\0b"'],
+    ['with half a surrogate pair', '"a\ud800"'],
+  ])('a name %s is one of no table', (_, table) => {
+    const parsed = requestedTable({ table, replica: 'default', log: 'full', compaction: false });
+    expect(parsed).toMatchObject({ ok: false, errors: { table: [expect.stringContaining('does not exist')] } });
+  });
+
+  test('63 bytes are a name', () => {
+    const table = `${'ä'.repeat(31)}a`;
+    const parsed = requestedTable({ table, replica: 'default', log: 'full', compaction: false });
+    expect(parsed).toEqual({ ok: true, value: { schema: 'public', name: table } });
+  });
+});
+
 describe('columns', () => {
   test.each([
     ['table=wide&columns=id,', wide, { columns: ['Invalid zero-length delimited identifier'] }],

@@ -9,7 +9,7 @@ import {
 } from '@shapecast/shape';
 import { parseWhere, type WhereClause } from '@shapecast/where';
 import { accept, refuse, type Checked } from './field-errors.ts';
-import { missingTableText, parseColumnList, parseTableName, type TableName } from './identifier.ts';
+import { canExist, missingTableText, parseColumnList, parseTableName, type TableName } from './identifier.ts';
 import type { DefinitionParams } from './shape-request.ts';
 
 /** A request's shape: what it is, and what must stay true of the table. */
@@ -22,7 +22,9 @@ export interface ResolvedDefinition {
 
 /** First half of stage (g): which table is meant. */
 export function requestedTable(params: DefinitionParams): Checked<TableName> {
-  return params.table === undefined ? refuse('table', "can't be blank") : parseTableName(params.table);
+  if (params.table === undefined) return refuse('table', "can't be blank");
+  const table = parseTableName(params.table);
+  return table.ok && !canExist(table.value) ? refuse('table', missingTableText(table.value)) : table;
 }
 
 /**

@@ -24,6 +24,8 @@ const MAX_HEADERS = 200;
 const MAX_PARSED_BYTES = 2 * MAX_HEADER_BYTES;
 const BACKLOG = 4096;
 const DRAIN_STEP_MS = 20;
+/** Requests behind the last one of a connection; a client that goes on sending is cut. */
+const MAX_UNANSWERED = 1_000;
 
 /** The HTTP server: `/v1/shape` by exact path first, everything else to `others`. */
 export class ApiServer {
@@ -31,6 +33,8 @@ export class ApiServer {
   readonly #route: ShapeRoute;
   readonly #clock: Clock;
   readonly #options: ApiServerOptions;
+  /** Requests that came on a connection so far. */
+  readonly #requests = new WeakMap<Socket, number>();
 
   constructor(
     deps: { readonly route: ShapeRoute; readonly others: RequestListener; readonly clock: Clock },
@@ -49,6 +53,7 @@ export class ApiServer {
     // Node would leave out those past its own limit without a word.
     this.#server.maxHeadersCount = 0;
     this.#server.on('request', (req, res) => {
+      if (!this.#accepts(req, res)) return;
       refuser.answering(req.socket, res);
       boundRest(req, res, deps.clock);
       const tooLarge = oversize(req);
@@ -69,7 +74,6 @@ export class ApiServer {
     this.#server.requestTimeout = 300_000;
     this.#server.timeout = 0;
     this.#server.maxConnections = options.maxConnections;
-    this.#server.maxRequestsPerSocket = options.maxRequestsPerConnection;
   }
 
   /** Where it listens; valid once it does. */
@@ -102,6 +106,20 @@ export class ApiServer {
     while (this.#route.inProgress > 0 && this.#clock.now() < deadline) await this.#clock.sleep(DRAIN_STEP_MS);
     this.#server.closeAllConnections();
     await closed;
+  }
+
+  /**
+   * The last request that a connection may bring is answered with `connection: close`. Those that a client has sent behind it
+   * already are left unanswered, as HTTP has it; Node's own limit would answer them with a 503 that is none of ours (ER-3).
+   */
+  #accepts({ socket }: IncomingMessage, res: ServerResponse): boolean {
+    const most = this.#options.maxRequestsPerConnection;
+    if (most === 0) return true;
+    const count = (this.#requests.get(socket) ?? 0) + 1;
+    this.#requests.set(socket, count);
+    if (count === most) res.shouldKeepAlive = false;
+    if (count > most + MAX_UNANSWERED) socket.destroy();
+    return count <= most;
   }
 }
 

@@ -126,8 +126,11 @@ export class Exchange {
     if (!this.#gone && !this.#res.writableNeedDrain) this.#res.write(`: ${text}\n\n`);
   }
 
+  /** The rest is sent in the background; a client that takes nothing of it is cut. */
   end(): void {
+    const { socket } = this.#res;
     this.#res.end();
+    if (socket !== null && socket.writableLength > 0 && !this.#gone) this.#limitPatience(socket, true);
   }
 
   /** A body that broke off must not look complete (RT-9): no final chunk, the connection just ends. */

@@ -1,14 +1,22 @@
 import type { IncomingMessage } from 'node:http';
 import { exactNumbers, isObject, type Params } from '@shapecast/protocol';
+import type { Clock } from '@shapecast/service-kit';
 import type { Failure } from '../answers.ts';
 
 const MAX_BODY_BYTES = 8_000_000;
+/** For all of it, so that those who send a byte now and then do not keep the permits of others. */
+const BODY_TIMEOUT_MS = 30_000;
 
 export type BodyRead = { readonly ok: true; readonly body: Params } | { readonly ok: false; readonly failure: Failure };
 
-/** Reads the JSON body of a POST (QP-8). Empty is an empty object. */
-export async function readBody(req: IncomingMessage): Promise<BodyRead> {
+/**
+ * Reads the JSON body of a POST (QP-8). Empty is an empty object. A client that takes too long to send it is cut: it will try
+ * again, while any 4xx would be final for it (ER-2).
+ */
+export async function readBody(req: IncomingMessage, clock: Clock): Promise<BodyRead> {
+  const cancel = clock.after(BODY_TIMEOUT_MS, () => req.socket.destroy());
   const text = await readText(req);
+  cancel();
   if (text === 'too large') return refused(413, { error: 'Request body too large' });
   if (text === 'unreadable') return refused(400, { error: 'Failed to read request body' });
   const json = text.json.trim();

@@ -105,7 +105,7 @@ export class ShapeRoute {
 
     let merged = collectSubset(params);
     if (method === 'POST') {
-      const read = await readBody(req);
+      const read = await readBody(req, this.#deps.clock);
       if (!read.ok) return writeFailure(exchange, read.failure, 'no-store');
       merged = mergeBody(merged, read.body);
     }

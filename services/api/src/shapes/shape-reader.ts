@@ -159,6 +159,8 @@ export class ShapeReader {
     if (settled === 'gone') return this.#deps.resolver.successor(target);
     const current = settled ?? head;
     const answer = await logs.answer(target.shard, current, after, false);
+    // Nothing, where the head had said that there is something: the shape ended and its data went (spec R 14.8).
+    if (!answer.entries && !answer.upToDate) return this.#deps.resolver.successor(target);
     return this.#withEntries(target, request, answer, context, () => logs.body(target.shard, after, answer));
   }
 
