@@ -190,8 +190,9 @@ export class ShardWorker {
     const shard = this.#shard;
     const { pending } = shard;
     if (clock.now() - this.#polledAt >= this.#options.metaPollMs && (await this.#poll()) === 'lost') return 'lost';
-    if (!this.#place.found) await this.#place.find(signal);
+    // In this order: a place is looked for with the shapes that there are, and moving to it fails while others have come.
     if (shard.stale) await shard.refresh();
+    if (!this.#place.found) await this.#place.find(signal);
     if (shard.index.ending.size > 0) {
       this.#forgetTables(shard.index.ending.keys());
       await shard.endDue();
