@@ -11,7 +11,6 @@ test('a shape that comes while an emptied shard is taken back becomes live', asy
   let acquired = false;
   const store = new Proxy(inner, {
     get(_target, name: keyof ShapeStore) {
-      const method = inner[name] as (...args: unknown[]) => unknown;
       return async (...args: unknown[]) => {
         if (name === 'acquire') acquired = true;
         if (name === 'append' && acquired) {
@@ -19,7 +18,7 @@ test('a shape that comes while an emptied shard is taken back becomes live', asy
           comesInBetween = undefined;
           await comes?.();
         }
-        return method.apply(inner, args);
+        return (inner[name] as (...args: unknown[]) => unknown).apply(inner, args);
       };
     },
   });
