@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { isShapecastError } from '@shapecast/errors';
-import { bytes, count, flag, milliseconds, parseConfig } from './config.ts';
+import { bytes, count, flag, milliseconds } from './config-formats.ts';
+import { parseConfig } from './config.ts';
 
 const schema = z.object({
   waitMs: milliseconds(500, 'a wait'),
@@ -45,5 +46,21 @@ describe('parseConfig', () => {
     expect(message).toContain('SC_SHARDS: expected a whole number of at least 1');
     expect(message).toContain('SC_ON: expected true or false');
     expect(message).not.toContain('hunter2');
+  });
+
+  test('names the variable that was set, not the one that could have been', () => {
+    expect(() => parseConfig(schema, names, { OLD_WAIT: 'x' })).toThrow(/\bOLD_WAIT: expected a duration/);
+  });
+
+  test('looks at fields together only as far as they are fine, and tells of everything at once', () => {
+    const seen: object[] = [];
+    const check = (config: object): readonly string[] => {
+      seen.push(config);
+      return ['SC_WAIT: expected less than SC_MAX'];
+    };
+    expect(() => parseConfig(schema, names, { SC_MAX: 'x' }, check)).toThrow(
+      'Invalid configuration. SC_MAX: expected a size such as 1048576, 512KiB or 20GB; SC_WAIT: expected less than SC_MAX',
+    );
+    expect(seen).toEqual([{ waitMs: 500, shards: 8, enabled: false }]);
   });
 });

@@ -10,7 +10,13 @@ export interface HealthReport {
   readonly [detail: string]: unknown;
 }
 
-/** Answers `GET /live` (200 while the process runs), `GET /ready` and `GET /health` (200 or 503, the report as JSON). */
+const LIVE: ReadonlySet<string> = new Set(['/live', '/livez']);
+const REPORT: ReadonlySet<string> = new Set(['/ready', '/readyz', '/health']);
+
+/**
+ * Answers `GET /live` and `/livez` (200 while the process runs, whatever it has lost), `GET /ready`, `/readyz` and `/health`
+ * (200 or 503, the report as JSON) (spec O 1.1.3).
+ */
 export class HealthServer implements Component {
   readonly name = 'health-server';
   readonly #report: () => HealthReport;
@@ -21,9 +27,9 @@ export class HealthServer implements Component {
     this.#report = report;
     this.#options = options;
     this.#server = createServer((request, response) => {
-      const path = (request.url ?? '/').split('?')[0];
-      if (path === '/live') return void response.writeHead(200).end('ok\n');
-      if (path !== '/ready' && path !== '/health') return void response.writeHead(404).end('Not found\n');
+      const path = (request.url ?? '/').split('?')[0] ?? '/';
+      if (LIVE.has(path)) return void response.writeHead(200).end('ok\n');
+      if (!REPORT.has(path)) return void response.writeHead(404).end('Not found\n');
       const report = this.#report();
       response.writeHead(report.ready ? 200 : 503, { 'content-type': 'application/json; charset=utf-8' });
       response.end(`${JSON.stringify(report)}\n`);
