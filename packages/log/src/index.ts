@@ -41,4 +41,4 @@ export {
   type TxRecord,
 } from './record.ts';
 export { RecordDecoder, decodeRecord, encodeRecord } from './codec.ts';
-export { SliceAssembler, sliceRecord } from './slices.ts';
+export { MAX_SLICED_BYTES, SliceAssembler, sliceRecord } from './slices.ts';

@@ -6,6 +6,9 @@ import type { RecordHeader, SliceRecord, TxRecord } from './record.ts';
 const BASE64_CHARS = 4;
 const BASE64_BYTES = 3;
 
+/** Largest encoded record that is put together again. Writers stay below it. */
+export const MAX_SLICED_BYTES = 512 * 1024 * 1024;
+
 /**
  * Cuts an encoded data record that is larger than a message into slices that each encode to at most `maxBytes` (spec R
  * 9.5.2). All carry `header`, whose `prev` is that of the data record: the position moves with the last slice only.
@@ -40,18 +43,20 @@ export function sliceRecord(encoded: Uint8Array, header: RecordHeader, maxBytes:
 export class SliceAssembler {
   readonly #maxBytes: number;
   readonly #decoder: RecordDecoder;
-  #slices: SliceRecord[] = [];
+  /** What the slices carry, decoded as they come: kept as text it would be there twice in the end. */
+  #pieces: Buffer[] = [];
+  #first: SliceRecord | undefined;
   #bytes = 0;
 
   /** `maxBytes` bounds the memory of one assembly; writers stay below it by publishing an `oversize` change instead. */
   constructor(options: { readonly maxBytes?: number; readonly decoder?: RecordDecoder } = {}) {
-    this.#maxBytes = options.maxBytes ?? 512 * 1024 * 1024;
+    this.#maxBytes = options.maxBytes ?? MAX_SLICED_BYTES;
     this.#decoder = options.decoder ?? new RecordDecoder();
   }
 
   /** Slices that wait for the rest of their record. */
   get pending(): number {
-    return this.#slices.length;
+    return this.#pieces.length;
   }
 
   /**
@@ -69,28 +74,31 @@ export class SliceAssembler {
       this.reset();
       return undefined;
     }
-    this.#slices.push(record);
-    this.#bytes += record.text.length;
+    const piece = Buffer.from(record.text, 'base64');
+    this.#first ??= { ...record, text: '' };
+    this.#pieces.push(piece);
+    this.#bytes += piece.length;
     if (this.#bytes > this.#maxBytes) {
       this.reset();
       throw new Error(`a sliced tx-stream record is larger than ${this.#maxBytes} bytes`);
     }
-    return this.#slices.length === record.count ? this.#complete(record) : undefined;
+    return this.#pieces.length === record.count ? this.#complete(record) : undefined;
   }
 
   reset(): void {
-    this.#slices = [];
+    this.#pieces = [];
+    this.#first = undefined;
     this.#bytes = 0;
   }
 
   #continues(record: SliceRecord): boolean {
-    if (record.index !== this.#slices.length || record.index >= record.count) return false;
-    const first = this.#slices[0] ?? record;
+    if (record.index !== this.#pieces.length || record.index >= record.count) return false;
+    const first = this.#first ?? record;
     return first.digest === record.digest && first.count === record.count && first.epoch === record.epoch;
   }
 
   #complete(last: SliceRecord): Exclude<TxRecord, SliceRecord> {
-    const encoded = Buffer.concat(this.#slices.map((slice) => Buffer.from(slice.text, 'base64')));
+    const encoded = Buffer.concat(this.#pieces);
     this.reset();
     if (sha256(encoded) !== last.digest) throw new Error('a sliced tx-stream record does not match its digest');
     const record = this.#decoder.decode(encoded);

@@ -33,3 +33,4 @@ export {
   type Projection,
 } from './messages/row-encoder.ts';
 export { rowKey } from './messages/row-key.ts';
+export { UpdateMerger } from './messages/update-merger.ts';

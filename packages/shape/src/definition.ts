@@ -41,4 +41,10 @@ export interface Fingerprint {
    * is older than the table's present form (spec H SC-2). Missing in shapes of earlier versions.
    */
   readonly notNull?: readonly string[];
+  /** `attnum` of each of `columns`. With a name given to another column, the values are others (missing as above). */
+  readonly attnums?: readonly number[];
+  /** Enums and composites in `columns`, if any: [oid, number of labels or attributes, digest of these], sorted by oid. */
+  readonly types?: readonly (readonly [oid: number, count: number, digest: string])[];
+  /** Collations of the columns that the where clause refers to, if any: [name, digest]. */
+  readonly collations?: readonly (readonly [name: string, digest: string])[];
 }

@@ -1,4 +1,10 @@
-export { keyColumnNames, unpublishedColumns, type ColumnInfo, type RelationInfo } from './relation-info.ts';
+export {
+  keyColumnNames,
+  unpublishedColumns,
+  type ColumnInfo,
+  type RelationInfo,
+  type UserType,
+} from './relation-info.ts';
 export type { Fingerprint, ShapeDefinition } from './definition.ts';
 export {
   buildDefinition,
@@ -8,5 +14,5 @@ export {
   shardOf,
   type DefinitionParts,
 } from './identity/canonical.ts';
-export { buildFingerprint, fingerprintMismatch } from './identity/fingerprint.ts';
+export { buildFingerprint, catalogMismatch, fingerprintMismatch } from './identity/fingerprint.ts';
 export { decide, type Operation } from './operation.ts';

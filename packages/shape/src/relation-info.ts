@@ -20,6 +20,8 @@ export interface ColumnInfo {
   readonly generated: 'none' | 'stored' | 'virtual';
   /** Labels of an enum, or of an array's element that is one, in declaration order. */
   readonly enumLabels?: readonly string[];
+  /** Enums and composites that the column's type is made of, sorted by oid; absent when there are none. */
+  readonly userTypes?: readonly UserType[];
   /** Of a domain: the type under it, and under the domains it is over. */
   readonly baseTypeOid?: number;
   /** Of text columns, with the database's default resolved. Absent: not known, and what depends on it is refused. */
@@ -27,6 +29,13 @@ export interface ColumnInfo {
   /** 0-based place in the primary key. */
   readonly pkIndex?: number;
 }
+
+/** What decides how values of a type are written that is not built in. It can change while every oid stays the same. */
+export type UserType =
+  /** Labels in the order in which they were created: a new one is the last, wherever it sorts. */
+  | { readonly oid: number; readonly labels: readonly string[] }
+  /** Attributes in their order, as [number, type oid, type modifier]; names do not show in values. */
+  | { readonly oid: number; readonly attributes: readonly (readonly [number, number, number])[] };
 
 /** A table as the catalog describes it now. Columns in attnum order, dropped ones left out. */
 export interface RelationInfo {

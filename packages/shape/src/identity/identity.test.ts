@@ -5,7 +5,7 @@ import type { ColumnInfo, RelationInfo } from '../relation-info.ts';
 import type { WhereClause } from '@shapecast/where';
 import { parseWhere } from '@shapecast/where';
 import { buildDefinition, canonicalText, definitionDigest, handleHash, shardOf } from './canonical.ts';
-import { buildFingerprint, fingerprintMismatch } from './fingerprint.ts';
+import { buildFingerprint, catalogMismatch, fingerprintMismatch } from './fingerprint.ts';
 
 function column(name: string, attnum: number, typeOid: number, pkIndex?: number): ColumnInfo {
   const key = pkIndex === undefined ? {} : { pkIndex };
@@ -141,5 +141,82 @@ describe('fingerprint', () => {
   test('does not mind another order of columns', () => {
     const reordered = streamed({ columns: [a, b, title, price] as Relation['columns'], keyColumns: [0, 1] });
     expect(fingerprintMismatch(all, reordered, true)).toBeUndefined();
+  });
+});
+
+describe('fingerprint and catalog', () => {
+  const MOOD = { typeName: 'mood', typeSchema: 'public', typeKind: 'e' };
+  const LIBC = { provider: 'libc', collate: 'C', ctype: 'C', deterministic: true } as const;
+
+  /** `items` with a column of an enum, whose labels were created in this order and sort in that one. */
+  function moods(created: readonly string[], sorted: readonly string[] = created): RelationInfo {
+    const mood = {
+      ...column('mood', 5, 70_000),
+      ...MOOD,
+      enumLabels: sorted,
+      userTypes: [{ oid: 70_000, labels: created }],
+    };
+    const [title, ...rest] = ITEMS.columns as [ColumnInfo, ...ColumnInfo[]];
+    return { ...ITEMS, columns: [{ ...title, collation: LIBC }, ...rest, mood] };
+  }
+
+  /** What the catalog says of a shape that was made when the table looked like `before`. */
+  function mismatch(text: string, before: RelationInfo, now: RelationInfo, columns?: readonly string[]) {
+    const parsed = text === '' ? undefined : parseWhere(text, {}, before.columns);
+    if (parsed?.ok === false) throw new Error(parsed.message);
+    const definition = buildDefinition({
+      relation: before,
+      columns,
+      where: parsed?.clause,
+      replica: 'default',
+      log: 'full',
+    });
+    return catalogMismatch(buildFingerprint(definition, before, parsed?.clause), now, definition);
+  }
+
+  const change = (name: string, to: Partial<ColumnInfo>, from = moods(['sad', 'ok'])): RelationInfo => ({
+    ...from,
+    columns: from.columns.map((each) => (each.name === name ? { ...each, ...to } : each)),
+  });
+  const before = moods(['sad', 'ok']);
+
+  test('agree on the table as it was', () => {
+    expect(mismatch(`mood > 'sad' and title = 'x'`, before, moods(['sad', 'ok']))).toBeUndefined();
+  });
+
+  test('a label that comes matters to clauses that order labels, and to them alone', () => {
+    const more = moods(['sad', 'ok', 'so-so'], ['sad', 'so-so', 'ok']);
+    expect(mismatch('', before, more)).toBeUndefined();
+    expect(mismatch(`mood = 'ok'`, before, more)).toBeUndefined();
+    expect(mismatch(`mood > 'sad'`, before, more)).toContain('the order of type 70000');
+  });
+
+  test('a label with another name matters where the column is selected or referred to', () => {
+    const renamed = moods(['sad', 'fine']);
+    expect(mismatch('', before, renamed)).toBe('type 70000 changed');
+    expect(mismatch(`mood = 'sad'`, before, renamed, ['a', 'b'])).toBe('type 70000 changed');
+    expect(mismatch('', before, renamed, ['a', 'b'])).toBeUndefined();
+  });
+
+  test('another column under the same name is another column', () => {
+    const other = change('price', { attnum: 9 });
+    expect(mismatch('', before, other)).toBe('column price is another one');
+    expect(mismatch('', before, other, ['a', 'b', 'title'])).toBeUndefined();
+  });
+
+  test('a collation matters to clauses', () => {
+    const other = change('title', { collation: { ...LIBC, collate: 'de_DE.utf8' } });
+    expect(mismatch(`title = 'x'`, before, other)).toBe('column title changed its collation');
+    expect(mismatch('', before, other)).toBeUndefined();
+  });
+
+  test('nullability, defaults and whatever else is not in it do not matter', () => {
+    expect(mismatch('', before, change('title', { notNull: true }))).toBeUndefined();
+  });
+
+  test('what a fingerprint of an earlier version does not have is not compared', () => {
+    const definition = buildDefinition({ relation: before, replica: 'default', log: 'full' });
+    const { attnums: _, types: __, ...old } = buildFingerprint(definition, before);
+    expect(catalogMismatch(old, change('price', { attnum: 9 }, moods(['sad', 'fine'])), definition)).toBeUndefined();
   });
 });
