@@ -11,14 +11,25 @@ export interface SourceIdentity {
   readonly walLsn: Lsn;
   /** Backend that sends WAL to this session; 0 when there is none (memory). */
   readonly walSenderPid: number;
+  /** Where the timelines before this one ended; absent when that cannot be read, or when there were none. */
+  readonly history?: readonly TimelineEnd[];
+}
+
+/** A timeline that was left for another one, by a promotion or a recovery to a point in time. */
+export interface TimelineEnd {
+  readonly timeline: number;
+  /** First position that is not part of it any more: below, both have the same WAL. */
+  readonly endLsn: Lsn;
 }
 
 /** The slot as the session found or made it. */
 export interface SlotState {
   /** Slot or publication did not exist and were created now: what was missed in between cannot be recovered (C6, 5 step 7). */
   readonly created: boolean;
-  /** Postgres resends everything that commits after this. */
+  /** Postgres resends everything that commits at or after this. */
   readonly confirmedLsn: Lsn;
+  /** Oid of the publication that the slot is read through; absent in memory. Another one published other tables for a while. */
+  readonly publicationOid?: number;
 }
 
 export interface ReplicationHandler {
@@ -60,8 +71,20 @@ export interface ReplicationSession {
 /** What a waiting or connecting session reports, for health and logs. */
 export type SourceProgress =
   | { readonly kind: 'waiting_for_lock' }
+  | { readonly kind: 'locked' }
   | { readonly kind: 'creating_slot'; readonly blockedMs: number }
   | { readonly kind: 'ready' };
+
+/**
+ * What is known of the holder of the lock from elsewhere than Postgres (spec R 4.6). Hints that make a take-over faster: the
+ * lock alone decides.
+ */
+export interface HolderWatch {
+  /** Calls back when the holder said that it leaves, so that the lock is about to be free. The returned function ends it. */
+  onLeaving(callback: () => void): () => void;
+  /** Walsender of a holder that gave no sign of life for too long; undefined while all is well or nothing is known. */
+  silentWalSender(): number | undefined;
+}
 
 /** Decoded changes of one source database. */
 export interface ChangeSource {
@@ -69,7 +92,11 @@ export interface ChangeSource {
    * Connects, takes the lock (waiting as long as another holds it), creates publication and slot when missing. Throws
    * SOURCE_UNAVAILABLE (retry) or SOURCE_MISCONFIGURED with one sentence on what to change (wal_level, role, ...).
    */
-  open(report: (progress: SourceProgress) => void, signal: AbortSignal): Promise<ReplicationSession>;
+  open(
+    report: (progress: SourceProgress) => void,
+    signal: AbortSignal,
+    holder?: HolderWatch,
+  ): Promise<ReplicationSession>;
 }
 
 /** Visibility of a snapshot: which transactions it shows, and an upper bound for their commit LSNs (spec R 10.5.2). */
@@ -80,6 +107,11 @@ export interface SnapshotInfo {
   readonly xip: readonly bigint[];
   /** WAL insert position, read after the snapshot was fixed: every visible transaction committed at or below it. */
   readonly insertLsn: Lsn;
+  /**
+   * By what the table is published as the snapshot shows it: names, separated by blanks, each of which stands for a stretch of time
+   * and never comes again. Empty when it is not. Absent for subsets.
+   */
+  readonly published?: string;
 }
 
 export interface SnapshotRequest {
@@ -94,12 +126,18 @@ export interface SnapshotRequest {
   readonly rows: boolean;
 }
 
+/** What else is known of a table once a snapshot of it is fixed. */
+export interface SnapshotTable {
+  /** What the planner expects the whole table to have; absent when nobody has counted. */
+  readonly estimatedRows?: number;
+}
+
 export interface SnapshotSink {
   /**
    * The snapshot is fixed. Answer `use` to read its rows; `retry` to roll back and try with a new snapshot after a short
    * wait, because this one may miss a transaction that the stream has already delivered (spec R 10.6.7).
    */
-  onSnapshot(info: SnapshotInfo): Promise<'use' | 'retry'>;
+  onSnapshot(info: SnapshotInfo, table: SnapshotTable): Promise<'use' | 'retry'>;
   /** A bounded batch of rows, cells in the order of `columns`, in the stream's text form. The cursor waits for the promise. */
   onRows(rows: readonly (readonly Cell[])[]): Promise<void>;
 }

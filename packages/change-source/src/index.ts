@@ -1,19 +1,39 @@
 export type {
   ChangeSource,
+  HolderWatch,
   ReplicationHandler,
   ReplicationSession,
   SlotState,
   SnapshotInfo,
   SnapshotRequest,
   SnapshotSink,
+  SnapshotTable,
   SourceIdentity,
   SourceProgress,
   SubsetRequest,
   SubsetSink,
+  TimelineEnd,
 } from './change-source.ts';
-export type { SourceDatabase, TableToPublish, TableTree } from './source-database.ts';
+export type {
+  SnapshotMoment,
+  SourceDatabase,
+  TableDetails,
+  TableMember,
+  TableSight,
+  TableSights,
+  TableToPublish,
+  Writers,
+} from './source-database.ts';
+export { sharePublication } from './source-publication.ts';
+export type {
+  PublicationCheck,
+  PublicationFlaw,
+  PublicationSight,
+  PublishedTable,
+  SourcePublication,
+} from './source-publication.ts';
 export { openPgChangeSource, type PgChangeSourceOptions } from './pg/pg-change-source.ts';
-export { connectionBudget } from './pg/connection-budget.ts';
+export { connectionBudget, permitLimits } from './pg/connection-budget.ts';
 export { openPgSourceDatabase, type PgSourceDatabaseOptions } from './pg/pg-source-database.ts';
 export {
   MemoryDatabase,
@@ -23,4 +43,5 @@ export {
 } from './memory/memory-database.ts';
 export { MemoryChangeSource } from './memory/memory-change-source.ts';
 export { MemorySourceDatabase, type MemorySourceDatabaseOptions } from './memory/memory-source-database.ts';
+export { SourceRemoval, type SourceRemains } from './pg/source-removal.ts';
 export { runStatements } from './pg/run-statements.ts';

@@ -3,6 +3,7 @@ import type { Cell } from '@shapecast/log';
 import type { RelationInfo } from '@shapecast/shape';
 import { waitFor } from '@shapecast/testkit';
 import type { ChangeSource, SnapshotInfo, SnapshotRequest, SubsetRequest } from '../change-source.ts';
+import { sharePublication } from '../source-publication.ts';
 import type { SourceDatabase } from '../source-database.ts';
 import { RecordingHandler, run } from './recording-handler.contract.ts';
 
@@ -103,7 +104,7 @@ export function describeChangeSource(name: string, openWorld: () => Promise<Cont
       const after = run(second, again);
       await again.waitForChanges(2);
       expect(first.slot.created).toBe(true);
-      expect(second.slot).toEqual({ created: false, confirmedLsn: first.slot.confirmedLsn });
+      expect(second.slot).toEqual({ ...first.slot, created: false });
       expect(again.parts.map((part) => [part.lsn, part.xid])).toEqual(seen.parts.map((part) => [part.lsn, part.xid]));
       await after.stop();
     });
@@ -210,6 +211,41 @@ export function describeChangeSource(name: string, openWorld: () => Promise<Cont
       await session.close();
     });
 
+    test('tells by what a table is published, and that it is by something else after it was taken out', async () => {
+      const session = await open();
+      const { publication } = world.database;
+      const sight = async () => {
+        const { tables } = await publication.sight([items.oid, 4_000_000_000], never);
+        return [...tables];
+      };
+      expect(await sight()).toEqual([[items.oid, '']]);
+      expect((await publication.verify([items.oid], never)).flaws).toMatchObject([{ oid: items.oid, harmful: false }]);
+      const first = await publish();
+      expect(await publish()).toBe(first);
+      expect(await sight()).toEqual([[items.oid, first]]);
+      expect(sharePublication(first, first)).toBe(true);
+      const { info, rows } = await takeSnapshot(world.database, request(items));
+      expect([info.published, rows]).toEqual([first, []]);
+      const { moment } = await publication.sight([items.oid], never);
+      expect(moment.xmax).toBeGreaterThanOrEqual(info.xmax);
+
+      expect(await publication.verify([items.oid], never)).toMatchObject({
+        publication: 'owned',
+        flaws: [],
+        unneeded: [],
+      });
+      expect((await publication.verify([], never)).unneeded).toMatchObject([{ oid: items.oid, name: 'items' }]);
+      expect(await publication.hasHarmful([items.oid], never)).toBe(false);
+      expect(await publication.unpublish(items, () => false, never)).toBe(false);
+      expect(await sight()).toEqual([[items.oid, first]]);
+      expect(await publication.unpublish(items, () => true, never)).toBe(true);
+      expect(await sight()).toEqual([[items.oid, '']]);
+      expect(sharePublication('', '')).toBe(false);
+      const second = await publish();
+      expect(sharePublication(first, second)).toBe(false);
+      await session.close();
+    });
+
     test('does not publish a table whose name or oid is not what it was', async () => {
       const session = await open();
       const renamed = world.database.publish({ ...items, name: 'things' }, never);
@@ -263,6 +299,15 @@ export function describeChangeSource(name: string, openWorld: () => Promise<Cont
       expect(seen).toHaveLength(2);
       expect(seen[1] && seen[0] && seen[1].xmax > seen[0].xmax).toBe(true);
       expect(rows).toEqual([['a', '1']]);
+    });
+
+    test('names no writers of a table once they have all ended, and how new they can have been', async () => {
+      await world.transaction([insert('1', 'a')]);
+      const { xids, newest } = await world.database.writers(items.oid, never);
+      const later = await takeSnapshot(world.database, request(items));
+      expect(xids).toEqual([]);
+      expect(newest).toBeGreaterThan(0n);
+      expect(newest).toBeLessThan(later.info.xmax);
     });
 
     test('reads no rows when only the visibility is wanted', async () => {

@@ -46,6 +46,7 @@ export class MemoryChangeSource implements ChangeSource {
       },
     });
     this.#holder = session;
+    report({ kind: 'locked' });
     report({ kind: 'ready' });
     return session;
   }

@@ -39,7 +39,8 @@ interface Table {
   readonly info: RelationInfo;
   readonly relation: Relation;
   rows: Tuple[];
-  published: boolean;
+  /** Another number every time the table is published; undefined while it is not. */
+  membership: number | undefined;
 }
 
 /**
@@ -51,6 +52,7 @@ export class MemoryDatabase {
   readonly #listeners = new Set<() => void>();
   #log: CommittedTransaction[] = [];
   #nextOid = FIRST_OID;
+  #memberships = 0;
   #nextXid = 1_000n;
   #walLsn = FIRST_LSN as Lsn;
 
@@ -72,7 +74,7 @@ export class MemoryDatabase {
       columns: definition.columns.map((column) => ({ name: column, typeOid: TEXT_OID, typeMod: -1 })),
       keyColumns,
     };
-    this.#tables.set(oid, { info, relation, rows: [], published: false });
+    this.#tables.set(oid, { info, relation, rows: [], membership: undefined });
     return info;
   }
 
@@ -92,7 +94,7 @@ export class MemoryDatabase {
     }
     const lsn = (this.#walLsn + COMMIT_SPACING) as Lsn;
     this.#walLsn = (lsn + COMMIT_LENGTH) as Lsn;
-    const published = changes.filter((change) => this.#tables.get(change.relation.oid)?.published);
+    const published = changes.filter((change) => this.#tables.get(change.relation.oid)?.membership !== undefined);
     const numbered = published.map((change, index) => ({ ...change, op: 2 * index }));
     this.#log.push({ lsn, endLsn: this.#walLsn, xid: this.#nextXid, changes: numbered });
     this.#nextXid += 1n;
@@ -121,7 +123,24 @@ export class MemoryDatabase {
 
   publish(oid: number): void {
     const table = this.#tables.get(oid);
-    if (table) table.published = true;
+    if (!table) return;
+    table.membership ??= ++this.#memberships;
+  }
+
+  unpublish(oid: number): void {
+    const table = this.#tables.get(oid);
+    if (table) table.membership = undefined;
+  }
+
+  /** Oids of the tables whose changes are in the log. */
+  published(): number[] {
+    return [...this.#tables].filter(([, { membership }]) => membership !== undefined).map(([oid]) => oid);
+  }
+
+  /** By what a table is published; empty when it is not. */
+  publishedBy(oid: number): string {
+    const membership = this.#tables.get(oid)?.membership;
+    return membership === undefined ? '' : `rel:${membership}`;
   }
 
   /** The rows as they are now. */

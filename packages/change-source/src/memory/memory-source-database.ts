@@ -2,8 +2,10 @@ import { ShapecastError } from '@shapecast/errors';
 import type { Cell, Lsn, Tuple } from '@shapecast/log';
 import type { RelationInfo } from '@shapecast/shape';
 import type { SnapshotInfo, SnapshotRequest, SnapshotSink, SubsetRequest, SubsetSink } from '../change-source.ts';
-import type { SourceDatabase, TableToPublish, TableTree } from '../source-database.ts';
+import type { SourceDatabase, TableSight, TableSights, TableToPublish, Writers } from '../source-database.ts';
+import type { SourcePublication } from '../source-publication.ts';
 import type { MemoryDatabase, MemoryRow } from './memory-database.ts';
+import { MemoryPublication } from './memory-publication.ts';
 
 const BATCH_ROWS = 500;
 const MAX_RETRIES = 20;
@@ -15,11 +17,13 @@ export interface MemorySourceDatabaseOptions {
 
 /** Catalog and snapshots of a `MemoryDatabase`. */
 export class MemorySourceDatabase implements SourceDatabase {
+  readonly publication: SourcePublication;
   readonly #database: MemoryDatabase;
   readonly #matches: NonNullable<MemorySourceDatabaseOptions['matches']>;
 
   constructor(database: MemoryDatabase, options: MemorySourceDatabaseOptions = {}) {
     this.#database = database;
+    this.publication = new MemoryPublication(database);
     this.#matches = options.matches ?? onlyWithoutWhere;
   }
 
@@ -28,10 +32,11 @@ export class MemorySourceDatabase implements SourceDatabase {
     return this.#database.find(schema, table);
   }
 
-  async publish(table: TableToPublish, signal: AbortSignal): Promise<void> {
+  async publish(table: TableToPublish, signal: AbortSignal): Promise<string> {
     signal.throwIfAborted();
     this.#require(table.oid, table.schema, table.name);
     this.#database.publish(table.oid);
+    return this.#database.publishedBy(table.oid);
   }
 
   /** Replica identity is always full here. */
@@ -39,18 +44,28 @@ export class MemorySourceDatabase implements SourceDatabase {
     signal.throwIfAborted();
   }
 
-  /** Tables have nothing below them here. */
-  async readTrees(oids: readonly number[], signal: AbortSignal) {
+  /** Tables have nothing below them here, and are dropped but never altered. */
+  async readTables(
+    { oids, known }: { readonly oids: readonly number[]; readonly known: ReadonlyMap<number, string> },
+    onSights: (sights: TableSights) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
     signal.throwIfAborted();
-    const known = oids.flatMap((oid) => this.#database.get(oid) ?? []);
-    const trees = known.map(({ oid, schema, name }): TableTree => ({
-      oid,
-      schema,
-      name,
-      members: new Map(),
-      incomplete: false,
-    }));
-    return { xmax: this.#database.nextXid, trees };
+    const tables = oids.flatMap((oid): TableSight[] => {
+      const relation = this.#database.get(oid);
+      if (relation === undefined) return [];
+      const digest = JSON.stringify(relation);
+      const details = { relation, columnXids: new Map(relation.columns.map(({ attnum }) => [attnum, 1n])) };
+      const sight = { oid, digest, filenode: oid, members: new Map(), incomplete: false };
+      return [known.get(oid) === digest ? sight : { ...sight, details }];
+    });
+    const gone = oids.filter((oid) => this.#database.get(oid) === undefined);
+    onSights({ moment: { xmax: this.#database.nextXid, running: 0 }, tables, gone });
+  }
+
+  /** There are no event triggers here. */
+  async listenForDdl(_onDdl: () => void, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
   }
 
   async progress(signal: AbortSignal): Promise<{ readonly xmin: bigint; readonly walLsn: Lsn }> {
@@ -58,12 +73,23 @@ export class MemorySourceDatabase implements SourceDatabase {
     return { xmin: this.#database.nextXid, walLsn: this.#database.walLsn };
   }
 
+  /** What has committed shows at once here. */
+  async writers(_oid: number, signal: AbortSignal): Promise<Writers> {
+    signal.throwIfAborted();
+    return { xids: [], newest: this.#database.nextXid - 1n };
+  }
+
   async snapshot(request: SnapshotRequest, sink: SnapshotSink, signal: AbortSignal): Promise<void> {
     for (let attempt = 0; attempt <= MAX_RETRIES; attempt += 1) {
       signal.throwIfAborted();
       const table = this.#require(request.oid, request.schema, request.table);
       const rows = this.#select(table, request);
-      if ((await sink.onSnapshot(this.#visibility())) === 'retry') continue;
+      const about = { estimatedRows: this.#database.rows(table.oid).length };
+      if (
+        (await sink.onSnapshot({ ...this.#visibility(), published: this.#database.publishedBy(table.oid) }, about)) ===
+        'retry'
+      )
+        continue;
       if (request.rows) await deliver(rows, sink, signal);
       return;
     }

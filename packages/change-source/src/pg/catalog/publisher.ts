@@ -1,173 +1,277 @@
 import type pg from 'pg';
-import { isShapecastError, ShapecastError } from '@shapecast/errors';
-import type { Clock, Logger } from '@shapecast/service-kit';
+import { isShapecastError, type ShapecastError } from '@shapecast/errors';
+import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
+import {
+  sharePublication,
+  type PublicationCheck,
+  type PublicationSight,
+  type PublishedTable,
+  type SourcePublication,
+} from '../../source-publication.ts';
+import type { TableToPublish } from '../../source-database.ts';
 import { connectionError, pgMessage, sqlState } from '../errors.ts';
 import type { LazyPool } from '../lazy-pool.ts';
-import type { TableToPublish } from '../../source-database.ts';
 import {
   addToPublication,
+  dropFromPublication,
+  isLocked,
+  publishAllOperations,
   publishGeneratedColumns,
-  readMemberships,
+  readHarm,
   readPublication,
-  readTableTree,
-  readWriters,
+  readPublishedBy,
+  readServerVersion,
+  readTableTrees,
   setLocalTimeouts,
   setReplicaIdentityFull,
-  type TableRow,
+  type TableName,
 } from '../sql/publication.ts';
 import { rowsOf } from '../sql/query.ts';
+import { DdlQueue } from './ddl-queue.ts';
+import { checkPublication, readCheckedState } from './publication-check.ts';
+import { waitForWriters } from './publication-gap.ts';
+import { readState, requiredChanges, type PublicationChange, type TableState } from './publication-state.ts';
+import {
+  goneOrRenamed,
+  identityMissing,
+  misconfigured,
+  publicationMissing,
+  qualified,
+  tableLocked,
+} from './publication-texts.ts';
 
-const GAP_POLL_MS = 50;
 /** Budget of one relation's change (spec R 7.4). */
 const STATEMENT_TIMEOUT_MS = 5_000;
+/** After a lock that was not to be had (spec O F58). */
+const LOCK_BACKOFF = { minMs: 10_000, maxMs: 60_000 };
+/** First in every pass: what is set for all tables alike. */
+const FIRST = '';
 
 export interface PublisherOptions {
   readonly publicationName: string;
   readonly lockTimeoutMs: number;
   readonly gapTimeoutMs: number;
+  /** Tables are published by hand: nothing is ever altered (spec R 7.9). */
+  readonly manual: boolean;
+  /** How long to wait for more requests before a pass begins (spec R 7.3). */
+  readonly debounceMs: number;
 }
 
-/** What one look at the catalog found. */
-interface Findings {
-  /** Tables that have to be members and are not: the table itself, and what it has below it that is not a partition. */
-  readonly missing: readonly TableRow[];
-  /** Of those that are. */
-  readonly memberships: string;
-  /** The relations that hold rows: the table, or the leaves of a partitioned one. */
-  readonly leaves: readonly TableRow[];
-  readonly root: TableRow;
-  readonly ownsPublication: boolean;
-  /**
-   * There are stored generated columns that the publication does not carry, though the server could. Then Postgres would
-   * refuse the application's updates of the table, whether a shape wants those columns or not.
-   */
-  readonly lacksGenerated: boolean;
+/** Attempts on a table whose lock was not to be had. */
+interface Refusals {
+  readonly backoff: Backoff;
+  /** Before, there is no attempt while somebody else has a lock on it. */
+  until: number;
 }
 
-/** Adds tables to the publication and closes the gap that leaves (spec R 7.4, 7.6, 7.12). One change at a time. */
-export class Publisher {
+/**
+ * Keeps tables in the publication with full replica identity, and closes the gap that adding one leaves (spec R 7.4, 7.6,
+ * 7.12). The one place where the source's schema is altered: one relation at a time, each in a short transaction of its own.
+ */
+export class Publisher implements SourcePublication {
   readonly #admin: LazyPool;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #options: PublisherOptions;
+  readonly #closing = new AbortController();
+  readonly #queue: DdlQueue;
+  /** Being published, by table: who comes meanwhile waits for the same. */
+  readonly #publishing = new Map<string, Promise<string>>();
   /** Memberships whose gap was closed; a table that was removed and added again has another one. */
   readonly #closedGaps = new Map<number, string>();
-  #lastChange: Promise<unknown> = Promise.resolve();
+  readonly #refusals = new Map<number, Refusals>();
+  /** By partitioned table, what was below it when the publication was last altered for its sake. */
+  readonly #noticed = new Map<number, string>();
+  #version: number | undefined;
 
   constructor(admin: LazyPool, clock: Clock, log: Logger, options: PublisherOptions) {
     this.#admin = admin;
     this.#clock = clock;
     this.#log = log;
     this.#options = options;
+    this.#queue = new DdlQueue({ clock }, options, this.#closing.signal);
   }
 
-  async publish(table: TableToPublish, signal: AbortSignal): Promise<void> {
-    try {
-      let findings = await this.#admin.use(signal, (db) => this.#look(db, table));
-      if (isComplete(findings)) {
-        if (this.#closedGaps.get(table.oid) === findings.memberships) return;
-      } else {
-        await this.#inTurn(() => this.#admin.use(signal, (db) => this.#change(db, table)));
-        findings = await this.#admin.use(signal, (db) => this.#look(db, table));
-      }
-      await this.#closeGap(findings, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      throw isShapecastError(error) ? error : connectionError(error);
+  /** As of `SourceDatabase`. */
+  async publish(table: TableToPublish, signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted();
+    const key = JSON.stringify([table.oid, table.schema, table.name]);
+    let shared = this.#publishing.get(key);
+    if (shared === undefined) {
+      shared = this.#publish(table).finally(() => this.#publishing.delete(key));
+      this.#publishing.set(key, shared);
     }
+    return unlessAborted(shared, signal);
   }
 
+  /** As of `SourceDatabase`. */
   async repairReplicaIdentity(oid: number, signal: AbortSignal): Promise<void> {
-    try {
-      await this.#inTurn(() => this.#admin.use(signal, (db) => this.#repair(db, oid)));
-    } catch (error) {
-      signal.throwIfAborted();
-      throw isShapecastError(error) ? error : connectionError(error);
-    }
-  }
-
-  async #repair(db: pg.PoolClient, oid: number): Promise<void> {
-    const table = (await readTableTree(db, oid)).find((member) => member.oid === oid);
+    const table = await this.#use((db) => readTable(db, oid));
     if (table?.kind !== 'r' || table.replicaIdentity === 'f') return;
-    await this.#transaction(db, () => setFull(db, table));
+    if (!table.owned || !(await this.#mayAlter())) throw identityMissing(table);
+    const work = () => this.#altering(oid, [oid], (db) => setReplicaIdentityFull(db, table));
+    await unlessAborted(this.#queue.run(`identity ${oid}`, qualified(table), work), signal);
     this.#log.info({ table: qualified(table) }, 'replica identity set to full');
   }
 
-  async #look(db: pg.PoolClient, table: TableToPublish): Promise<Findings> {
-    const { publicationName } = this.#options;
-    const publication = await readPublication(db, publicationName);
-    if (!publication) throw misconfigured(`Publication "${publicationName}" not found in the database`);
-    if (!publication.allOperations) {
-      throw misconfigured(
-        `Publication "${publicationName}" does not publish all required operations: INSERT, UPDATE, DELETE, TRUNCATE`,
-      );
-    }
-    const tree = await readTableTree(db, table.oid);
-    const root = tree.find((member) => member.oid === table.oid);
-    if (root?.schema !== table.schema || root.name !== table.name) {
-      const message = `Database table "${table.schema}.${table.name}" has been dropped or renamed`;
-      throw new ShapecastError('SCHEMA_CHANGED', message, { oid: table.oid });
-    }
-    const silent = tree.find((leaf) => !leaf.logged);
-    if (silent) {
-      throw misconfigured(
-        `Database table "${qualified(silent)}" is foreign, unlogged or temporary: "${qualified(table)}" cannot be followed while it is part of it`,
-      );
-    }
-    if (publication.viaRoot && (root.partition || root.kind === 'p')) {
-      throw misconfigured(
-        `Publication "${publicationName}" publishes partitions as their root: set publish_via_partition_root to false`,
-      );
-    }
-    const virtual = tree.find((each) => each.virtual);
-    if (virtual) {
-      throw misconfigured(
-        `Database table "${qualified(virtual)}" has virtual generated columns: Postgres refuses updates of a published table that has them and full replica identity`,
-      );
-    }
-    const own = tree.filter((each) => each === root || !each.partition);
-    const members = await readMemberships(
-      db,
-      publication.oid,
-      own.map(({ oid }) => oid),
-    );
-    const restricted = own.find(({ oid }) => members.get(oid)?.restricted);
-    if (restricted) {
-      throw misconfigured(
-        `Database table "${qualified(restricted)}" has a row filter or a column list in the publication "${publicationName}": remove it`,
-      );
-    }
-    return {
-      missing: publication.allTables ? [] : own.filter(({ oid }) => !members.has(oid)),
-      memberships: publication.allTables
-        ? `all:${publication.oid}`
-        : own.map(({ oid }) => members.get(oid)?.membership ?? '').join(),
-      leaves: tree.filter((leaf) => leaf.kind === 'r'),
-      root,
-      ownsPublication: publication.owned,
-      lacksGenerated: publication.generatedColumns === false && tree.some(({ stored }) => stored),
-    };
+  async verify(used: readonly number[], signal: AbortSignal): Promise<PublicationCheck> {
+    const { publicationName, manual } = this.#options;
+    const work = this.#use(async (db) => {
+      const version = await this.#serverVersion(db);
+      return checkPublication(await readCheckedState(db, publicationName, version, used), { publicationName, manual });
+    });
+    return unlessAborted(work, signal);
   }
 
-  /** Looks again inside the transaction: another caller may have done it while this one waited its turn. */
-  async #change(db: pg.PoolClient, table: TableToPublish): Promise<void> {
+  async complete(signal: AbortSignal): Promise<void> {
+    if (!(await this.#mayAlter())) return;
     const { publicationName } = this.#options;
-    const findings = await this.#look(db, table);
-    if (isComplete(findings)) return;
-    const { missing, leaves, ownsPublication, lacksGenerated } = findings;
-    const foreign = missing.find(({ owned }) => !(ownsPublication && owned));
-    if (foreign) {
-      throw misconfigured(
-        `Database table "${qualified(foreign)}" is missing from the publication "${publicationName}" and Electric lacks privileges to add it`,
+    const work = () => this.#use((db) => this.#transaction(db, () => publishGeneratedColumns(db, publicationName)));
+    await unlessAborted(this.#queue.run('parameters', FIRST, work), signal);
+    this.#log.info({ publication: publicationName }, 'the publication carries generated columns now');
+  }
+
+  async hasHarmful(used: readonly number[], signal: AbortSignal): Promise<boolean> {
+    const { publicationName } = this.#options;
+    const read = async (db: pg.PoolClient) => readHarm(db, publicationName, await this.#serverVersion(db), used);
+    return unlessAborted(this.#use(read), signal);
+  }
+
+  async unpublish(table: PublishedTable, mayGo: () => boolean, signal: AbortSignal): Promise<boolean> {
+    if (!(await this.#mayAlter())) return false;
+    let gone = false;
+    const work = async () => {
+      if (!mayGo()) return;
+      await this.#use(async (db) => {
+        // It may be called otherwise by now, and another one like this.
+        const found = await readTable(db, table.oid);
+        if (found) await this.#transaction(db, () => this.#drop(db, found));
+      });
+      this.#closedGaps.delete(table.oid);
+      gone = true;
+    };
+    await unlessAborted(this.#queue.run(`drop ${table.oid}`, qualified(table), work), signal);
+    return gone;
+  }
+
+  async sight(oids: readonly number[], signal: AbortSignal): Promise<PublicationSight> {
+    const { publicationName } = this.#options;
+    const work = this.#use(async (db) => {
+      const version = await this.#serverVersion(db);
+      return readPublishedBy(db, publicationName, version, oids);
+    });
+    return unlessAborted(work, signal);
+  }
+
+  /** What waits fails. */
+  close(): void {
+    this.#closing.abort(new Error('the source database is closed'));
+  }
+
+  async #publish(table: TableToPublish): Promise<string> {
+    let { state, changes } = await this.#use((db) => this.#look(db, table));
+    if (changes.length > 0) {
+      await this.#queue.run(`publish ${table.oid}`, qualified(table), () => this.#change(table));
+      ({ state, changes } = await this.#use((db) => this.#look(db, table)));
+      // Somebody undoes it as fast as it is done.
+      if (changes.length > 0) throw tableLocked();
+    }
+    await this.#noticeAttached(table, state);
+    const ways = state.ways.get(table.oid) ?? '';
+    const memberships = JSON.stringify(state.own.map(({ oid }) => state.ways.get(oid)));
+    const known = state.own.length === 1 && sharePublication(table.gapClosedFor ?? '', ways);
+    if (!known && this.#closedGaps.get(table.oid) !== memberships) {
+      const { gapTimeoutMs } = this.#options;
+      await this.#wrapped(
+        waitForWriters({ admin: this.#admin, clock: this.#clock }, state, gapTimeoutMs, this.#closing.signal),
       );
     }
-    if (lacksGenerated && !ownsPublication) throw misconfigured(noGeneratedColumns(publicationName));
-    await this.#transaction(db, async () => {
-      if (lacksGenerated) await publishGeneratedColumns(db, publicationName);
-      for (const member of missing) await this.#add(db, member);
-      for (const leaf of leaves.filter((each) => each.replicaIdentity !== 'f')) await setFull(db, leaf);
-    });
+    this.#closedGaps.set(table.oid, memberships);
+    return ways;
+  }
+
+  /**
+   * Postgres 14 goes on to leave out a partition that it has seen written to before it was attached, for as long as the replication
+   * connection lasts or until the publication is altered, in whatever way. Later versions look again by themselves.
+   */
+  async #noticeAttached(table: TableToPublish, state: TableState): Promise<void> {
+    const version = await this.#use((db) => this.#serverVersion(db));
+    if (version >= 150_000 || state.root.kind !== 'p') return;
+    const partitions = JSON.stringify(state.tree.map(({ oid }) => oid));
+    if (this.#noticed.get(table.oid) === partitions || !(await this.#mayAlter())) return;
+    const { publicationName } = this.#options;
+    const work = () => this.#use((db) => this.#transaction(db, () => publishAllOperations(db, publicationName)));
+    await this.#queue.run(`attached ${table.oid}`, qualified(table), work);
+    this.#noticed.set(table.oid, partitions);
+  }
+
+  async #look(
+    db: pg.PoolClient,
+    table: TableToPublish,
+  ): Promise<{ readonly state: TableState; readonly changes: readonly PublicationChange[] }> {
+    const { publicationName } = this.#options;
+    const state = await readState(db, publicationName, await this.#serverVersion(db), () => [table.oid]);
+    if (!state) throw publicationMissing(publicationName);
+    const found = state.tables.get(table.oid);
+    if (found?.root.schema !== table.schema || found.root.name !== table.name) throw goneOrRenamed(table);
+    return { state: found, changes: requiredChanges(state, found, this.#options) };
+  }
+
+  /** Looks again when its turn has come: what is missing may have been done by then, or be more. */
+  async #change(table: TableToPublish): Promise<void> {
+    const { publicationName } = this.#options;
+    const { changes } = await this.#use((db) => this.#look(db, table));
+    // In the order of the names, as rows of a tree come; each relation in a transaction of its own (spec R 7.4).
+    for (const [oid, due] of Map.groupBy(changes, (change) => ('table' in change ? change.table.oid : 0))) {
+      await this.#altering(oid, [oid], async (db) => {
+        for (const change of due) await this.#apply(db, change);
+      });
+    }
     this.#log.info({ table: qualified(table), publication: publicationName }, 'table published');
+  }
+
+  async #apply(db: pg.PoolClient, change: PublicationChange): Promise<void> {
+    const { publicationName } = this.#options;
+    switch (change.kind) {
+      case 'generated':
+        return publishGeneratedColumns(db, publicationName);
+      case 'replace':
+        await this.#drop(db, change.table);
+        return this.#add(db, change.table);
+      case 'add':
+        return this.#add(db, change.table);
+      case 'identity':
+        return setReplicaIdentityFull(db, change.table);
+    }
+  }
+
+  #add(db: pg.PoolClient, table: TableName): Promise<void> {
+    return unlessDone(db, '42710', () => addToPublication(db, this.#options.publicationName, table));
+  }
+
+  #drop(db: pg.PoolClient, table: TableName): Promise<void> {
+    return unlessDone(db, '42704', () => dropFromPublication(db, this.#options.publicationName, table));
+  }
+
+  /**
+   * Changes a table, `tables` being what has to be locked for it. A lock that was not to be had is not asked for again soon: while
+   * we wait for it the application's queries wait behind us. Unless nobody else has one, which does not take asking for it.
+   */
+  async #altering(oid: number, tables: readonly number[], work: (db: pg.PoolClient) => Promise<void>): Promise<void> {
+    const refused = this.#refusals.get(oid);
+    if (refused && this.#clock.now() < refused.until && (await this.#use((db) => isLocked(db, tables)))) {
+      throw tableLocked();
+    }
+    try {
+      await this.#use((db) => this.#transaction(db, () => work(db)));
+      this.#refusals.delete(oid);
+    } catch (error) {
+      if (isShapecastError(error) && error.details['type'] === 'table_lock_timeout') {
+        const { backoff } = refused ?? { backoff: new Backoff(this.#clock, LOCK_BACKOFF) };
+        this.#refusals.set(oid, { backoff, until: this.#clock.now() + backoff.nextDelayMs() });
+      }
+      throw error;
+    }
   }
 
   /** Bounded, so that the application's queries never queue behind ours for long (spec R 7.4). */
@@ -179,79 +283,68 @@ export class Publisher {
       await rowsOf(db, 'commit');
     } catch (error) {
       await rowsOf(db, 'rollback');
-      const code = sqlState(error);
-      if (code !== '55P03' && code !== '57014') throw error;
-      const message = 'Snapshot timed out while waiting for a table lock';
-      throw new ShapecastError('NOT_READY', message, { type: 'table_lock_timeout' }, error);
+      throw refusal(error);
     }
   }
 
-  async #add(db: pg.PoolClient, table: TableRow): Promise<void> {
-    await rowsOf(db, 'savepoint before_add');
+  async #mayAlter(): Promise<boolean> {
+    if (this.#options.manual) return false;
+    const { publicationName } = this.#options;
+    return (await this.#use((db) => readPublication(db, publicationName)))?.owned ?? false;
+  }
+
+  async #serverVersion(db: pg.PoolClient): Promise<number> {
+    this.#version ??= await readServerVersion(db);
+    return this.#version;
+  }
+
+  #use<T>(work: (db: pg.PoolClient) => Promise<T>): Promise<T> {
+    return this.#wrapped(this.#admin.use(this.#closing.signal, work));
+  }
+
+  async #wrapped<T>(work: Promise<T>): Promise<T> {
     try {
-      await addToPublication(db, this.#options.publicationName, table);
+      return await work;
     } catch (error) {
-      if (sqlState(error) !== '42710') throw refused(error);
-      await rowsOf(db, 'rollback to savepoint before_add');
+      this.#closing.signal.throwIfAborted();
+      throw isShapecastError(error) ? error : connectionError(error);
     }
   }
+}
 
-  /** Waits until every transaction that wrote to the table by now is over (spec R 7.12). */
-  async #closeGap({ root, leaves, memberships }: Findings, signal: AbortSignal): Promise<void> {
-    const oids = leaves.map((leaf) => leaf.oid);
-    const readNow = () => this.#admin.use(signal, (db) => readWriters(db, oids));
-    const giveUpMs = this.#clock.now() + this.#options.gapTimeoutMs;
-    let open = new Set(await readNow());
-    while (open.size > 0) {
-      if (this.#clock.now() >= giveUpMs) {
-        const message = `Transactions that wrote to "${qualified(root)}" before it was published are still open, please retry`;
-        throw new ShapecastError('NOT_READY', message, { type: 'publication_gap', transactions: open.size });
-      }
-      await this.#clock.sleep(GAP_POLL_MS, signal);
-      const before = open;
-      // A writer that was prepared meanwhile goes on under another name, so prepared ones are waited for in any case.
-      open = new Set((await readNow()).filter((id) => before.has(id) || id.startsWith('-1/')));
-    }
-    this.#closedGaps.set(root.oid, memberships);
-  }
-
-  #inTurn<T>(task: () => Promise<T>): Promise<T> {
-    const turn = this.#lastChange.then(task, task);
-    this.#lastChange = turn.catch(() => {});
-    return turn;
+/** In a savepoint, so that what somebody else has done already does not end the transaction (spec R 7.4). */
+async function unlessDone(db: pg.PoolClient, done: string, work: () => Promise<void>): Promise<void> {
+  await rowsOf(db, 'savepoint before_change');
+  try {
+    await work();
+  } catch (error) {
+    // A missing publication has the same code as a table that is not in it.
+    if (sqlState(error) !== done || !pgMessage(error).startsWith('relation')) throw error;
+    await rowsOf(db, 'rollback to savepoint before_change');
   }
 }
 
-function isComplete({ missing, leaves, lacksGenerated }: Findings): boolean {
-  return missing.length === 0 && !lacksGenerated && leaves.every((leaf) => leaf.replicaIdentity === 'f');
+async function readTable(db: pg.PoolClient, oid: number) {
+  return (await readTableTrees(db, [oid])).find((row) => row.oid === oid);
 }
 
-/** Spec O 7.2. */
-function noGeneratedColumns(publication: string): string {
-  return (
-    `Publication "${publication}" does not publish generated columns. This is a feature introduced in PostgreSQL 18 and ` +
-    `requires setting the publication parameter 'publish_generated_columns' to 'stored'. Alternatively, you can exclude ` +
-    `them from the shape by explicitly listing which columns to fetch in the 'columns' query param.`
-  );
+function refusal(error: unknown): unknown {
+  const code = sqlState(error);
+  if (code === '55P03' || code === '57014') return tableLocked(error);
+  if (code !== '42501') return error;
+  return misconfigured(`Unable to create initial snapshot: ${pgMessage(error)}`, 'insufficient_privileges', error);
 }
 
-async function setFull(db: pg.PoolClient, leaf: TableRow): Promise<void> {
-  if (!leaf.owned) {
-    throw misconfigured(`Database table "${qualified(leaf)}" does not have its replica identity set to FULL`);
+/** Gives up waiting, not the work, which others may wait for. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  work.catch(() => undefined);
+  signal.throwIfAborted();
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason as ShapecastError);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
-  await setReplicaIdentityFull(db, leaf);
-}
-
-function refused(error: unknown): unknown {
-  return sqlState(error) === '42501'
-    ? misconfigured(`Unable to create initial snapshot: ${pgMessage(error)}`, error)
-    : error;
-}
-
-function misconfigured(message: string, cause?: unknown): ShapecastError {
-  return new ShapecastError('SOURCE_MISCONFIGURED', message, {}, cause);
-}
-
-function qualified(table: { readonly schema: string; readonly name: string }): string {
-  return `${table.schema}.${table.name}`;
 }

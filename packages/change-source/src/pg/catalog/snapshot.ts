@@ -3,13 +3,16 @@ import { isShapecastError, ShapecastError } from '@shapecast/errors';
 import type { Clock } from '@shapecast/service-kit';
 import type { SnapshotRequest, SnapshotSink } from '../../change-source.ts';
 import { connectionError, pgMessage, rowMessage, sqlState, STANDBY_MESSAGE } from '../errors.ts';
+import { readPublishedBy } from '../sql/publication.ts';
 import type { TextRow } from '../sql/query.ts';
 import {
   beginSnapshot,
   declareCursor,
   fetchFirst,
   fetchMore,
+  parseTableState,
   parseVisibility,
+  selectTableState,
   selectVisibility,
 } from '../sql/snapshot.ts';
 import { FIRST_BATCH_ROWS, lastRow, nextCount, runCancellable } from './cursor.ts';
@@ -19,7 +22,10 @@ const RETRY_MAX_MS = 1_000;
 
 export interface SnapshotOptions {
   readonly serverVersion: number;
+  readonly publicationName: string;
   readonly firstRowTimeoutMs: number;
+  /** How long to wait for somebody who alters the table (spec O F59). */
+  readonly lockTimeoutMs: number;
   /** How long to try for a snapshot that shows all that the stream delivered (spec R 10.6.7). */
   readonly safetyTimeoutMs: number;
 }
@@ -37,17 +43,30 @@ export async function readSnapshot(
   const giveUpMs = clock.now() + options.safetyTimeoutMs;
   for (let waitMs = RETRY_MIN_MS; ; waitMs = Math.min(2 * waitMs, RETRY_MAX_MS)) {
     const begin = beginSnapshot(options.serverVersion, options.firstRowTimeoutMs);
+    const patience = `set local lock_timeout = ${options.lockTimeoutMs}`;
     const declare = request.rows ? [declareCursor(request)] : [];
-    const results = await run([begin, ...declare, selectVisibility(request)].join('; '));
-    const { info, oid } = parseVisibility(lastRow(results));
+    const statements = [begin, patience, ...declare, selectVisibility(request), selectTableState(request)];
+    const results = await run(statements.join('; '));
+    const { info, oid } = parseVisibility(lastRow(results.slice(0, -1)));
     if (oid !== request.oid) throw schemaChanged(request);
-    if ((await sink.onSnapshot(info)) === 'use') break;
+    const { replaced, ...state } = parseTableState(lastRow(results));
+    const published = await publishedBy(client, request, options);
+    if (!replaced && (await sink.onSnapshot({ ...info, published }, state)) === 'use') break;
     await run('rollback');
     if (clock.now() + waitMs > giveUpMs) throw unsafe();
     await clock.sleep(waitMs, signal);
   }
   if (request.rows) await readRows(run, sink);
   await run('commit');
+}
+
+/** Read in the snapshot itself: what is published later, or for a while before, is something else (spec R 7.12, 15.7). */
+async function publishedBy(client: pg.PoolClient, { oid }: SnapshotRequest, options: SnapshotOptions): Promise<string> {
+  const { publicationName, serverVersion } = options;
+  const { tables } = await readPublishedBy(client, publicationName, serverVersion, [oid]).catch((error: unknown) => {
+    throw snapshotError(error, options);
+  });
+  return tables.get(oid) ?? '';
 }
 
 /** Batches grow or shrink towards 1 MiB each. Nothing is fetched before the batch before was taken. */

@@ -4,7 +4,13 @@ import type { Clock } from '@shapecast/service-kit';
 import type { SubsetRequest, SubsetSink } from '../../change-source.ts';
 import { connectionError, pgMessage, rowMessage, sqlState, STANDBY_MESSAGE } from '../errors.ts';
 import type { TextRow } from '../sql/query.ts';
-import { beginSnapshot, parseVisibility, selectVisibility } from '../sql/snapshot.ts';
+import {
+  beginSnapshot,
+  parseTableState,
+  parseVisibility,
+  selectTableState,
+  selectVisibility,
+} from '../sql/snapshot.ts';
 import { declareSubset, fetchWithin } from '../sql/subset.ts';
 import { FIRST_BATCH_ROWS, lastRow, nextCount, runCancellable } from './cursor.ts';
 
@@ -19,10 +25,12 @@ export async function readSubset(
 ): Promise<void> {
   const query = new TimedQuery(client, clock, request, signal);
   const begin = beginSnapshot(options.serverVersion, request.timeoutMs);
-  const { info, oid } = parseVisibility(
-    lastRow(await query.prepare([begin, declareSubset(request), selectVisibility(request)].join('; '))),
-  );
+  const statements = [begin, declareSubset(request), selectVisibility(request), selectTableState(request)];
+  const results = await query.prepare(statements.join('; '));
+  const { info, oid } = parseVisibility(lastRow(results.slice(0, -1)));
   if (oid !== request.oid) throw schemaChanged(request);
+  const { replaced } = parseTableState(lastRow(results));
+  if (replaced) throw new ShapecastError('SCHEMA_CHANGED', 'The table changed while its rows were read.');
   let count = FIRST_BATCH_ROWS;
   let rows = await query.fetch(count);
   await sink.onSnapshot(info);

@@ -10,6 +10,7 @@ import { PartAssembler } from '../pgoutput/part-assembler.ts';
 import { XidWidener } from '../pgoutput/xid.ts';
 import { readXmax } from '../sql/catalog.ts';
 import { readRelationFacts } from '../sql/inheritance.ts';
+import { readPublication } from '../sql/publication.ts';
 import { terminateLockHolder } from '../sql/slot.ts';
 import { PartDelivery } from './part-delivery.ts';
 import { RelationLookup } from './relation-lookup.ts';
@@ -20,6 +21,8 @@ const XMAX_PERIOD_MS = 60_000;
 const CLOSE_GRACE_MS = 2_000;
 /** For the answer to START_REPLICATION, which comes before any WAL is read. */
 const START_TIMEOUT_MS = 60_000;
+/** After these the slot has to start anew: the changes it stands for are lost (spec R 6.2.1, 6.3.1). */
+const SLOT_IS_STALE = ['missing_publication', 'database_slot_exceeded_max_size', 'database_slot_invalidated'];
 
 export interface SessionDeps {
   readonly clock: Clock;
@@ -28,14 +31,15 @@ export interface SessionDeps {
   readonly client: pg.Client;
   /** Owned by the session too. */
   readonly admin: LazyPool;
-  /** Changes were made while the publication did not exist: the slot cannot be used any more (spec R 6.2.1). */
-  readonly onPublicationMissing: () => void;
+  /** Changes were made while the publication was not what it has to be: the slot cannot be used any more (spec R 6.2.1). */
+  readonly onSlotStale: () => void;
 }
 
 export interface SessionOptions {
   readonly slotName: string;
   readonly publicationName: string;
   readonly maxRowBytes: number;
+  readonly publicationCheckMs: number;
 }
 
 export interface SessionState {
@@ -90,7 +94,7 @@ export class PgReplicationSession implements ReplicationSession {
         this.#fail = (error) => {
           this.#link.destroy();
           const wrapped = connectionError(error);
-          if (wrapped.details['type'] === 'missing_publication') this.#deps.onPublicationMissing();
+          if (SLOT_IS_STALE.includes(String(wrapped.details['type']))) this.#deps.onSlotStale();
           reject(wrapped);
         };
         if (signal.aborted) return resolve();
@@ -187,6 +191,23 @@ export class PgReplicationSession implements ReplicationSession {
   #started(): void {
     this.#status.start();
     void this.#refreshXmax();
+    void this.#watchPublication();
+  }
+
+  /** Ends the session once the publication is missing, another one or incomplete (spec R 6.2.1). */
+  async #watchPublication(): Promise<void> {
+    const { clock, admin, log } = this.#deps;
+    const { publicationName, publicationCheckMs } = this.#options;
+    const { signal } = this.#ended;
+    while (!signal.aborted) {
+      try {
+        await clock.sleep(publicationCheckMs, signal);
+        const found = await admin.use(signal, (db) => readPublication(db, publicationName));
+        if (found?.oid !== this.slot.publicationOid || !found?.allOperations) this.#fail(publicationMissing());
+      } catch (error) {
+        if (!signal.aborted) log.warn({ code: sqlState(error) }, 'publication could not be looked at');
+      }
+    }
   }
 
   /** Keeps the reference for widening ids fresh while no transaction of ours comes by (spec R 10.6.5). */
@@ -226,7 +247,7 @@ export class PgReplicationSession implements ReplicationSession {
 
 /** From 18 on Postgres warns (`skipped loading publication`), leaves the changes out and goes on; before, it fails. */
 function publicationMissing(): ShapecastError {
-  const text = 'The publication was missing while changes were made.';
+  const text = 'The publication was missing or incomplete while changes were made.';
   return new ShapecastError('SOURCE_UNAVAILABLE', text, { type: 'missing_publication' });
 }
 

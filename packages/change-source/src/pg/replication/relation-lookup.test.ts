@@ -18,7 +18,7 @@ function leaf(...columns: readonly string[]): DescribedRelation {
 const facts: RelationFacts = { visible: true, xmax: 100n, primaryKey: ['id'], ancestors: [] };
 
 /** A lookup that gets these answers, the last one for ever. */
-function lookingUp(...answers: readonly RelationFacts[]) {
+function lookingUp(...answers: readonly (RelationFacts | Error)[]) {
   const asked: bigint[] = [];
   const log: string[] = [];
   const lookup = new RelationLookup(
@@ -27,7 +27,9 @@ function lookingUp(...answers: readonly RelationFacts[]) {
       log: silentLogger,
       readFacts: async (_, xid) => {
         asked.push(xid);
-        return answers[Math.min(asked.length, answers.length) - 1] as RelationFacts;
+        const answer = answers[Math.min(asked.length, answers.length) - 1] as RelationFacts | Error;
+        if (answer instanceof Error) throw answer;
+        return answer;
       },
       onComplete: ({ name }) => log.push(`complete ${name}`),
       pause: () => log.push('pause'),
@@ -49,6 +51,25 @@ describe('the lookup of what a relation message does not tell', () => {
     expect(relation.ancestors).toBeUndefined();
     expect(log).toEqual(['pause', 'complete leaf', 'resume']);
     expect(lookup.ready()).toBeUndefined();
+  });
+
+  test('T9 holds up the stream while the database cannot be asked, and then repeats the question', async () => {
+    const { lookup, asked, log } = lookingUp(new Error('away'), new Error('still away'), facts);
+    const relation = leaf('v', 'id');
+    lookup.complete(relation, 77n);
+    await lookup.ready();
+    expect(asked).toEqual([77n, 77n, 77n]);
+    expect(relation.keyColumns).toEqual([1]);
+    expect(log).toEqual(['pause', 'complete leaf', 'resume']);
+  });
+
+  test('T9 keys by all columns when the table is gone', async () => {
+    const { lookup, log } = lookingUp({ ...facts, primaryKey: [] });
+    const relation = leaf('v', 'id');
+    lookup.complete(relation, 77n);
+    await lookup.ready();
+    expect(relation.keyColumns).toEqual([]);
+    expect(log).toEqual(['pause', 'complete leaf', 'resume']);
   });
 
   test('maps the columns of ancestors by name, and leaves out what the relation does not have yet', async () => {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { parseLsn, type Lsn } from '@shapecast/log';
 import { systemClock } from '@shapecast/service-kit';
-import { startPostgres, waitFor, type TestPostgres } from '@shapecast/testkit';
+import { defaultPostgresMajor, startPostgres, waitFor, type TestPostgres } from '@shapecast/testkit';
 import { openPgWorld, type PgWorld, type PgWorldOptions } from '../../contract/pg-world.contract.ts';
 import { RecordingHandler, run } from '../../contract/recording-handler.contract.ts';
 
@@ -85,7 +85,7 @@ describe('replication from Postgres', () => {
     await second.stop();
   });
 
-  test('outlives the walsender timeout while the handler is busy, and confirms nothing meanwhile', async () => {
+  test('A15 outlives the walsender timeout while the handler is busy, and confirms nothing meanwhile', async () => {
     const { world, session, handler, stream } = await streaming({ source: { walSenderTimeoutMs: 1_000 } });
     handler.block();
     await world.sql(`insert into items select n, repeat('x', 1000) from generate_series(1, 30000) n`);
@@ -117,7 +117,7 @@ describe('replication from Postgres', () => {
     await stream.stop();
   });
 
-  test('moves the slot when told, up to the end of a silent WAL', async () => {
+  test('T3 moves the slot when told, up to the end of a silent WAL', async () => {
     const { world, session, handler, stream } = await streaming();
     await world.transaction([{ kind: 'insert', id: '1', value: 'a' }]);
     await handler.waitForChanges(1);
@@ -269,7 +269,9 @@ describe('replication from Postgres', () => {
     await stream.stop();
   });
 
-  test('tells a partition that the same transaction made, filled and attached', async () => {
+  // 14 leaves it out until the publication is altered, which publishing the root again does (Publisher).
+  const from15 = test.skipIf(defaultPostgresMajor() < 15);
+  from15('tells a partition that the same transaction made, filled and attached', async () => {
     const { world, handler, stream } = await streaming();
     await world.sql('create table root (id int) partition by list (id)');
     await publish(world, 'root');
@@ -338,7 +340,7 @@ describe('replication from Postgres', () => {
     await next.close();
   });
 
-  test('asks for a new set-up when the publication is dropped under it', async () => {
+  test('T33 asks for a new set-up when the publication is dropped under it', async () => {
     const { world, session, stream } = await streaming();
     await world.sql('drop publication "Pub ""quoted"""');
     await world.transaction([{ kind: 'insert', id: '1', value: 'a' }]);
@@ -353,7 +355,7 @@ describe('replication from Postgres', () => {
     await next.close();
   });
 
-  test('starts the slot anew when the publication was missing for a while, though it is back', async () => {
+  test('T33 starts the slot anew when the publication was missing for a while, though it is back', async () => {
     const { world, session, stream } = await streaming();
     await world.sql('drop publication "Pub ""quoted"""');
     await world.transaction([{ kind: 'insert', id: '1', value: 'a' }]);

@@ -1,16 +1,27 @@
 import type pg from 'pg';
 import { ShapecastError } from '@shapecast/errors';
 import type { Lsn } from '@shapecast/log';
-import type { Clock, Logger } from '@shapecast/service-kit';
+import { emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
 import type { SlotState, SourceProgress } from '../../change-source.ts';
 import { pgMessage, sqlState, WAL_LEVEL_MESSAGE } from '../errors.ts';
 import type { LazyPool } from '../lazy-pool.ts';
-import { createPublication, publishGeneratedColumns, readPublication } from '../sql/publication.ts';
-import { rowsOf } from '../sql/query.ts';
-import { createSlot, DISPLAY_SETTINGS, setDisplaySetting, tryLock } from '../sql/replication.ts';
-import { breakOrphanedLock, dropSlot, logStandbySnapshot, readSlot, type SlotRow } from '../sql/slot.ts';
+import {
+  createPublication,
+  publishAllOperations,
+  publishGeneratedColumns,
+  readPublication,
+} from '../sql/publication.ts';
+import { rowsOf, type Queryable } from '../sql/query.ts';
+import { dropPublication } from '../sql/removal.ts';
+import {
+  createSlot,
+  DISPLAY_SETTINGS,
+  keepSlotOnStandbys,
+  setDisplaySetting,
+  type NewSlot,
+} from '../sql/replication.ts';
+import { dropSlot, logStandbySnapshot, readSlot, type SlotRow } from '../sql/slot.ts';
 
-const LOCK_BREAKER_PERIOD_MS = 10_000;
 const SLOT_HELP_PERIOD_MS = 10_000;
 
 export interface SetUp {
@@ -25,94 +36,102 @@ export interface SetUp {
   readonly signal: AbortSignal;
 }
 
-export interface LockOptions {
-  readonly pollMs: number;
-  /** Terminate an orphan that holds the lock while the slot is unused. Off where the source belongs to somebody else. */
-  readonly breaker: boolean;
-  readonly ownPid: number;
+export interface PublicationOptions {
+  readonly serverVersion: number;
+  /** Somebody else makes the publication and looks after it (spec R 5 step 7). */
+  readonly manual: boolean;
 }
 
-/**
- * Waits for the source's lock by polling: a statement that waits would keep a snapshot open and hold back vacuum (spec R 4.2).
- */
-export async function takeLock(setUp: SetUp, options: LockOptions): Promise<void> {
-  const { clock, client, slotName, signal } = setUp;
-  let waitedSince: number | undefined;
-  let nextBreakMs = Infinity;
-  while (!(await tryLock(client, slotName))) {
-    if (waitedSince === undefined) {
-      waitedSince = clock.now();
-      // Not at once: a leader that is just setting up holds the lock while its slot is still unused.
-      nextBreakMs = waitedSince + LOCK_BREAKER_PERIOD_MS;
-      setUp.report({ kind: 'waiting_for_lock' });
-      setUp.log.info({ slot: slotName }, 'waiting for the lock of the source');
-    }
-    if (options.breaker && clock.now() >= nextBreakMs) {
-      nextBreakMs = clock.now() + LOCK_BREAKER_PERIOD_MS;
-      await breakLock(setUp, options.ownPid);
-    }
-    await clock.sleep(options.pollMs * (0.8 + 0.4 * clock.random()), signal);
-  }
-}
-
-async function breakLock({ admin, slotName, log, signal }: SetUp, ownPid: number): Promise<void> {
-  try {
-    const pids = await admin.use(signal, (db) => breakOrphanedLock(db, slotName, ownPid));
-    if (pids.length > 0) log.warn({ pids, slot: slotName }, 'terminated backends that held the lock of an unused slot');
-  } catch (error) {
-    signal.throwIfAborted();
-    log.warn({ code: sqlState(error), slot: slotName }, 'lock breaker failed');
-  }
+export interface PublicationState {
+  readonly oid: number;
+  readonly created: boolean;
 }
 
 /**
  * Makes sure that the publication exists and publishes everything, stored generated columns included where the server can:
- * one from before an upgrade to 18 does not, and there Postgres refuses updates of published tables with such columns. True when it was created now; then a slot that was there
- * is gone, because what happened without the publication cannot be recovered (spec R 5 step 7). Both happen in one
- * transaction: a crash in between must not leave a publication that looks old.
+ * one from before an upgrade to 18 does not, and there Postgres refuses updates of published tables with such columns. When
+ * it is created now, a slot that was there is gone, because what happened without the publication cannot be recovered (spec R
+ * 5 step 7). Both happen in one transaction: a crash in between must not leave a publication that looks old. The same goes
+ * for a slot that Postgres gave up (6.3.1).
  */
-export async function ensurePublication(setUp: SetUp, serverVersion: number): Promise<boolean> {
-  const { admin, publicationName, slotName, signal, log } = setUp;
+export async function ensurePublication(setUp: SetUp, options: PublicationOptions): Promise<PublicationState> {
+  const { admin, publicationName, slotName, signal } = setUp;
   return admin.use(signal, async (db) => {
     const slot = await readSlot(db, slotName);
     if (slot) requireOwnSlot(setUp, slot);
+    if (slot?.lost) tellSlotLost(setUp, slot);
     const found = await readPublication(db, publicationName);
-    if (found?.allOperations) {
-      if (found.generatedColumns === false && found.owned) await publishGeneratedColumns(db, publicationName);
-      return false;
-    }
-    if (found) {
+    if (found && !found.allOperations) {
+      // What it did not publish is missing from the slot's history for good.
+      if (slot) await dropSlot(db, slotName);
+      if (found.owned && !options.manual) {
+        await publishAllOperations(db, publicationName);
+        setUp.log.warn({ publication: publicationName }, 'the publication lacked operations, slot starts anew');
+        return { oid: found.oid, created: true };
+      }
       const text = `Publication "${publicationName}" does not publish all required operations: INSERT, UPDATE, DELETE, TRUNCATE`;
       throw new ShapecastError('SOURCE_MISCONFIGURED', text, { type: 'publication_incomplete' });
     }
-    await rowsOf(db, 'begin');
-    try {
-      await createPublication(db, publicationName, serverVersion);
-      await dropSlot(db, slotName);
-      await rowsOf(db, 'commit');
-    } catch (error) {
-      await rowsOf(db, 'rollback');
-      if (sqlState(error) === '42710') return false;
-      if (sqlState(error) !== '42501') throw error;
+    const keep = found !== undefined && (!slot?.lost || options.manual || !found.owned);
+    const created = keep || options.manual ? undefined : await createAnew(db, setUp, options.serverVersion);
+    if (created !== undefined) return { oid: created, created: true };
+    const existing = found ?? (await readPublication(db, publicationName));
+    if (slot && (slot.lost || !existing)) await dropSlot(db, slotName);
+    if (!existing) {
       const text = `Publication "${publicationName}" not found in the database`;
-      throw new ShapecastError('SOURCE_MISCONFIGURED', text, { type: 'publication_missing' }, error);
+      throw new ShapecastError('SOURCE_MISCONFIGURED', text, { type: 'publication_missing' });
     }
+    if (existing.generatedColumns === false && existing.owned && !options.manual) {
+      await publishGeneratedColumns(db, publicationName);
+    }
+    return { oid: existing.oid, created: false };
+  });
+}
+
+/** The oid of the new publication; undefined when the role may not make one, or somebody else was faster. */
+async function createAnew(db: Queryable, setUp: SetUp, serverVersion: number): Promise<number | undefined> {
+  const { publicationName, slotName, log } = setUp;
+  await rowsOf(db, 'begin');
+  try {
+    await dropPublication(db, publicationName);
+    await createPublication(db, publicationName, serverVersion);
+    const oid = (await readPublication(db, publicationName))?.oid;
+    await dropSlot(db, slotName);
+    await rowsOf(db, 'commit');
     log.info({ publication: publicationName, slot: slotName }, 'publication created, slot starts anew');
-    return true;
+    return oid;
+  } catch (error) {
+    await rowsOf(db, 'rollback');
+    if (sqlState(error) === '42710' || sqlState(error) === '42501') return undefined;
+    throw error;
+  }
+}
+
+function tellSlotLost({ log, slotName }: SetUp, { lostBecause = 'wal_removed' }: SlotRow): void {
+  const size = lostBecause === 'wal_removed';
+  const remedy = size
+    ? 'Let the replicator run all the time, scale it up, or raise max_slot_wal_keep_size.'
+    : `Postgres gave it up (${lostBecause}): see its settings for replication slots.`;
+  emitEvent(log, 'warning', {
+    type: size ? 'database_slot_exceeded_max_size' : 'database_slot_invalidated',
+    message: `The replication slot "${slotName}" was lost and starts anew, so every shape rotates. ${remedy}`,
   });
 }
 
 /** Creates the slot or reads where it stands. A slot that Postgres gave up is replaced (spec R 6.3.1). */
-export async function ensureSlot(setUp: SetUp, temporary: boolean): Promise<SlotState> {
-  const { admin, slotName, signal, log } = setUp;
+export async function ensureSlot(
+  setUp: SetUp,
+  { temporary, failover }: NewSlot,
+): Promise<Omit<SlotState, 'publicationOid'>> {
+  const { admin, client, slotName, signal } = setUp;
   for (;;) {
-    const created = await tryCreateSlot(setUp, temporary);
+    const created = await tryCreateSlot(setUp, { temporary, failover });
     if (created !== undefined) return { created: true, confirmedLsn: created };
     const slot = await admin.use(signal, (db) => readSlot(db, slotName));
     if (!slot) continue; // dropped by somebody in between
     requireOwnSlot(setUp, slot);
     if (slot.lost) {
-      log.warn({ slot: slotName }, 'the slot lost its WAL and starts anew; consider raising max_slot_wal_keep_size');
+      tellSlotLost(setUp, slot);
       await admin.use(signal, (db) => dropSlot(db, slotName));
       continue;
     }
@@ -120,6 +139,7 @@ export async function ensureSlot(setUp: SetUp, temporary: boolean): Promise<Slot
       const text = `The replication slot "${slotName}" is still being created by another connection.`;
       throw new ShapecastError('SOURCE_UNAVAILABLE', text, { type: 'replication_slot_in_use' });
     }
+    if (failover && slot.failover === false) await keepSlotOnStandbys(client, slotName);
     return { created: false, confirmedLsn: slot.confirmedLsn };
   }
 }
@@ -132,11 +152,11 @@ function requireOwnSlot({ client, slotName }: SetUp, slot: SlotRow): void {
 }
 
 /** The slot's start position; undefined when there is one of that name. */
-async function tryCreateSlot(setUp: SetUp, temporary: boolean): Promise<Lsn | undefined> {
+async function tryCreateSlot(setUp: SetUp, slot: NewSlot): Promise<Lsn | undefined> {
   const done = new AbortController();
   const helping = helpSlotCreation(setUp, AbortSignal.any([setUp.signal, done.signal]));
   try {
-    return await createSlot(setUp.client, setUp.slotName, temporary);
+    return await createSlot(setUp.client, setUp.slotName, slot);
   } catch (error) {
     if (sqlState(error) === '42710') return undefined;
     if (sqlState(error) === '55000' && (await walLevelTooLow(setUp))) {
@@ -159,7 +179,7 @@ async function walLevelTooLow({ client }: SetUp): Promise<boolean> {
  * While creation waits for open transactions: says so, and has Postgres write the record that creation needs, which an idle
  * server may not write for long after the last of them ended (spec R 5.2). Ends when `signal` aborts.
  */
-async function helpSlotCreation({ clock, log, admin, slotName, report }: SetUp, signal: AbortSignal): Promise<void> {
+async function helpSlotCreation({ clock, log, admin, report }: SetUp, signal: AbortSignal): Promise<void> {
   const since = clock.now();
   let mayHelp = true;
   for (;;) {
@@ -169,7 +189,6 @@ async function helpSlotCreation({ clock, log, admin, slotName, report }: SetUp, 
       return;
     }
     report({ kind: 'creating_slot', blockedMs: clock.now() - since });
-    log.warn({ slot: slotName }, 'slot creation waits for open transactions to finish');
     if (!mayHelp) continue;
     try {
       await admin.use(signal, async (db) => {
@@ -180,7 +199,10 @@ async function helpSlotCreation({ clock, log, admin, slotName, report }: SetUp, 
     } catch (error) {
       if (signal.aborted) return;
       mayHelp = sqlState(error) !== '42883' && sqlState(error) !== '42501';
-      if (!mayHelp) log.warn({ reason: pgMessage(error) }, 'slot creation cannot be unblocked automatically');
+      if (mayHelp) continue;
+      // Once for a set-up: it will not change while this one lasts (spec R 5.2).
+      const message = `Slot creation is not unblocked automatically after the open transactions end: ${pgMessage(error)}`;
+      emitEvent(log, 'replication_slot_unblock_unavailable', { message });
     }
   }
 }

@@ -8,7 +8,7 @@ const MAX_INTERVAL_MS = 15_000;
 const PROBE_AFTER_MS = 10_000;
 const MIN_DEAD_PEER_MS = 30_000;
 /** Pings without movement for this long mean that Postgres wants to stop and waits for us (spec R 8.4.3). */
-const SHUTDOWN_GRACE_MS = 5_000;
+const SHUTDOWN_GRACE_MS = 2_000;
 const SHUTDOWN_PINGS = 10;
 const PG_EPOCH_MS = 946_684_800_000;
 

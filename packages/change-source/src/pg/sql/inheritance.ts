@@ -1,5 +1,5 @@
-import type { TableTree } from '../../source-database.ts';
-import { rowOf, rowsOf, type Queryable } from './query.ts';
+import type { SnapshotMoment, TableMember } from '../../source-database.ts';
+import { rowOf, rowsOf, type Queryable, type TextRow } from './query.ts';
 
 /** What the catalog adds to a relation of the stream. */
 export interface RelationFacts {
@@ -103,12 +103,19 @@ export async function readRelationFacts(
   };
 }
 
-/** The trees under those of the tables that still exist, and the `xmax` of the snapshot they were read with. */
+/** The storage of a table, and what is below it. */
+export interface TreeFacts {
+  readonly filenode: number;
+  readonly members: ReadonlyMap<number, TableMember>;
+  readonly incomplete: boolean;
+}
+
+/** The trees under those of the tables that still exist, by oid, and the snapshot's place among all snapshots. */
 export async function readTrees(
   db: Queryable,
   publication: string,
   oids: readonly number[],
-): Promise<{ readonly xmax: bigint; readonly trees: readonly TableTree[] }> {
+): Promise<{ readonly moment: SnapshotMoment; readonly trees: ReadonlyMap<number, TreeFacts> }> {
   const rows = await rowsOf(
     db,
     `with recursive ${LINKS},
@@ -119,29 +126,31 @@ export async function readTrees(
      ),
      member as (select root, oid, max(joined) as joined from down group by root, oid),
      tree as (
-       select m.root, json_agg(json_build_array(m.oid::bigint, m.joined::text)) filter (where m.oid <> m.root) as members,
+       select m.root, max(c.relfilenode) filter (where m.oid = m.root) as filenode,
+         json_agg(json_build_array(m.oid::bigint, m.joined::text, c.relfilenode::bigint)) filter (where m.oid <> m.root) as members,
          bool_or(c.relkind = 'r' and c.relreplident <> 'f' or m.joined >= ${NEVER}) as incomplete
        from member m join pg_class c on c.oid = m.oid group by m.root
      )
-     select pg_snapshot_xmax(s), t.root, n.nspname, r.relname, t.members, t.incomplete
-     from now left join (tree t join pg_class r on r.oid = t.root join pg_namespace n on n.oid = r.relnamespace) on true`,
+     select pg_snapshot_xmax(s), (select count(*) from pg_snapshot_xip(s)), t.root, t.filenode, t.members, t.incomplete
+     from now left join tree t on true`,
     [publication, oids],
   );
+  const [first] = rows as [TextRow, ...TextRow[]];
   const trees = rows
-    .filter(([, oid]) => oid !== null)
-    .map(([, oid, schema, name, members, incomplete]) => ({
-      oid: Number(oid),
-      schema: schema as string,
-      name: name as string,
-      members: new Map(
-        parsed<[number, string | null]>(members).map(([member, joined]) => [
-          member,
-          joined === null ? undefined : BigInt(joined),
-        ]),
-      ),
-      incomplete: incomplete === 't',
-    }));
-  return { xmax: BigInt(rows[0]?.[0] as string), trees };
+    .filter(([, , oid]) => oid !== null)
+    .map(([, , oid, filenode, members, incomplete]) => {
+      const facts: TreeFacts = {
+        filenode: Number(filenode),
+        members: new Map(parsed<[number, string | null, number]>(members).map(toMember)),
+        incomplete: incomplete === 't',
+      };
+      return [Number(oid), facts] as const;
+    });
+  return { moment: { xmax: BigInt(first[0] as string), running: Number(first[1]) }, trees: new Map(trees) };
+}
+
+function toMember([oid, joined, filenode]: [number, string | null, number]): [number, TableMember] {
+  return [oid, { filenode, ...(joined === null ? {} : { joinedXid: BigInt(joined) }) }];
 }
 
 interface AncestorRow {

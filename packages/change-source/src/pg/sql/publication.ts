@@ -1,5 +1,6 @@
 import pg from 'pg';
-import { rowOf, rowsOf, type Queryable } from './query.ts';
+import type { SnapshotMoment } from '../../source-database.ts';
+import { rowOf, rowsOf, type Queryable, type TextRow } from './query.ts';
 
 const { escapeIdentifier } = pg;
 
@@ -47,35 +48,111 @@ export async function publishGeneratedColumns(db: Queryable, name: string): Prom
   await rowsOf(db, `alter publication ${escapeIdentifier(name)} set (publish_generated_columns = stored)`);
 }
 
-export interface MemberRow {
+/** For one that somebody has cut down (spec O F34). */
+export async function publishAllOperations(db: Queryable, name: string): Promise<void> {
+  await rowsOf(db, `alter publication ${escapeIdentifier(name)} set (publish = 'insert, update, delete, truncate')`);
+}
+
+/**
+ * A table in the publication. From `pg_publication_rel`: `pg_publication_tables` would expand a partitioned root (spec R 7.5).
+ */
+export interface MemberRow extends TableName {
+  readonly oid: number;
   /** Identifies this membership: a table that is removed and added again gets another one. */
   readonly membership: string;
   /** Has a row filter or a column list, which we never use (spec R 2.8). */
   readonly restricted: boolean;
 }
 
-/**
- * Memberships of the tables themselves, by oid; `pg_publication_tables` would expand a partitioned root (spec R 7.5).
- */
-export async function readMemberships(
-  db: Queryable,
-  publication: number,
-  tables: readonly number[],
-): Promise<ReadonlyMap<number, MemberRow>> {
+export async function readMembers(db: Queryable, publication: number): Promise<MemberRow[]> {
   const rows = await rowsOf(
     db,
-    `select pr.prrelid, pr.oid, to_jsonb(pr) ->> 'prqual' is not null or to_jsonb(pr) ->> 'prattrs' is not null
-     from pg_publication_rel pr where pr.prpubid = $1 and pr.prrelid = any($2::oid[])`,
-    [publication, tables],
+    `select c.oid, n.nspname, c.relname, r.oid, ${restricted('r')}
+     from pg_publication_rel r join pg_class c on c.oid = r.prrelid join pg_namespace n on n.oid = c.relnamespace
+     where r.prpubid = $1 order by n.nspname, c.relname`,
+    [publication],
   );
-  return new Map(
-    rows.map(([oid, id, restricted]) => [Number(oid), { membership: id as string, restricted: restricted === 't' }]),
+  return rows.map(([oid, schema, name, membership, limited]) => ({
+    oid: Number(oid),
+    schema: schema as string,
+    name: name as string,
+    membership: membership as string,
+    restricted: limited === 't',
+  }));
+}
+
+/** The columns are there since version 15. */
+function restricted(row: string): string {
+  return `(to_jsonb(${row}) ->> 'prqual' is not null or to_jsonb(${row}) ->> 'prattrs' is not null)`;
+}
+
+/**
+ * By what those of the tables that exist are published, and the moment it was so. One text for each: `rel:` its membership and those
+ * of the partitioned tables above it, `schema:` that of a schema, `all:` of everything, separated by blanks; empty when nothing of it,
+ * or not all, arrives. Every name is of one stretch of time: removed and added again it is another one.
+ */
+export async function readPublishedBy(
+  db: Queryable,
+  publication: string,
+  serverVersion: number,
+  oids: readonly number[],
+): Promise<{ readonly moment: SnapshotMoment; readonly tables: ReadonlyMap<number, string> }> {
+  const schemas = `
+       union all
+       select u.oid, 'schema:' || n.oid from up u join pg_class c on c.oid = u.above
+       join pg_publication_namespace n on n.pnnspid = c.relnamespace join pub on pub.oid = n.pnpubid`;
+  const rows = await rowsOf(
+    db,
+    `with pub as materialized (
+       select oid, puballtables, pubviaroot from pg_publication
+       where pubname = $1 and pubinsert and pubupdate and pubdelete and pubtruncate
+     ),
+     given as materialized (
+       select oid, relispartition, relkind from pg_class where oid = any($2::oid[])
+     ),
+     up as materialized (
+       select oid, oid as above from given
+       union
+       select g.oid, a.relid::oid from given g cross join lateral pg_partition_ancestors(g.oid) a where g.relispartition
+     ),
+     member as materialized (
+       select u.oid, 'rel:' || r.oid as way, ${restricted('r')} as restricted
+       from up u join pg_publication_rel r on r.prrelid = u.above join pub on pub.oid = r.prpubid
+     ),
+     way as (
+       select oid, way from member
+       union all
+       select g.oid, 'all:' || pub.oid from given g join pub on pub.puballtables${serverVersion >= 150_000 ? schemas : ''}
+     ),
+     ways as (select oid, string_agg(distinct way, ' ' order by way) as text from way group by oid)
+     select now.xmax, now.running, g.oid,
+       case when bool_or(m.restricted) or bool_or(pub.pubviaroot and (g.relkind = 'p' or g.relispartition)) then ''
+         else coalesce(max(w.text), '') end
+     from (
+       select pg_snapshot_xmax(s) as xmax, (select count(*) from pg_snapshot_xip(s)) as running from pg_current_snapshot() s
+     ) now left join given g on true left join pub on true left join member m on m.oid = g.oid left join ways w on w.oid = g.oid
+     group by now.xmax, now.running, g.oid`,
+    [publication, oids],
   );
+  const [first] = rows as [TextRow, ...TextRow[]];
+  const found = rows.filter(([, , oid]) => oid !== null);
+  return {
+    moment: { xmax: BigInt(first[0] as string), running: Number(first[1]) },
+    tables: new Map(found.map(([, , oid, ways]) => [Number(oid), ways as string])),
+  };
+}
+
+export async function readServerVersion(db: Queryable): Promise<number> {
+  return Number((await rowOf(db, `select current_setting('server_version_num')`))[0]);
 }
 
 /** Partitions come with it; other children are members of their own. */
 export async function addToPublication(db: Queryable, name: string, table: TableName): Promise<void> {
   await rowsOf(db, `alter publication ${escapeIdentifier(name)} add table only ${quoted(table)}`);
+}
+
+export async function dropFromPublication(db: Queryable, name: string, table: TableName): Promise<void> {
+  await rowsOf(db, `alter publication ${escapeIdentifier(name)} drop table only ${quoted(table)}`);
 }
 
 export async function setReplicaIdentityFull(db: Queryable, table: TableName): Promise<void> {
@@ -87,7 +164,7 @@ export interface TableName {
   readonly name: string;
 }
 
-export interface TableRow extends TableName {
+interface TableRow extends TableName {
   readonly oid: number;
   readonly kind: string;
   /** A partition is published with its root. */
@@ -102,24 +179,31 @@ export interface TableRow extends TableName {
   readonly owned: boolean;
 }
 
-/** The table and every table below it, partitions and other children alike; empty when the oid is gone. */
-export async function readTableTree(db: Queryable, oid: number): Promise<TableRow[]> {
+/** A table as a part of what is below `root`, which it may be itself. */
+export interface TreeRow extends TableRow {
+  readonly root: number;
+}
+
+/** The tables and every table below them, partitions and other children alike; nothing for an oid that is gone. */
+export async function readTableTrees(db: Queryable, oids: readonly number[]): Promise<TreeRow[]> {
   const rows = await rowsOf(
     db,
-    `with recursive tree(oid) as (
-       select $1::oid
+    `with recursive tree(root, oid) as (
+       select oid, oid from unnest($1::oid[]) as given(oid)
        union
-       select i.inhrelid from tree t join pg_inherits i on i.inhparent = t.oid where not i.inhdetachpending
+       select t.root, i.inhrelid from tree t join pg_inherits i on i.inhparent = t.oid where not i.inhdetachpending
      )
-     select c.oid, n.nspname, c.relname, c.relkind, c.relispartition, c.relkind <> 'f' and c.relpersistence = 'p',
+     select t.root, c.oid, n.nspname, c.relname, c.relkind, c.relispartition,
+       c.relkind <> 'f' and c.relpersistence = 'p',
        exists (select from pg_attribute a where a.attrelid = c.oid and a.attgenerated = 's' and not a.attisdropped),
        exists (select from pg_attribute a where a.attrelid = c.oid and a.attgenerated = 'v' and not a.attisdropped),
        c.relreplident, pg_has_role(current_user, c.relowner, 'USAGE')
      from tree t join pg_class c on c.oid = t.oid join pg_namespace n on n.oid = c.relnamespace
      order by n.nspname, c.relname`,
-    [oid],
+    [oids],
   );
-  return rows.map(([id, schema, name, kind, partition, logged, stored, virtual, replicaIdentity, owned]) => ({
+  return rows.map(([root, id, schema, name, kind, partition, logged, stored, virtual, replicaIdentity, owned]) => ({
+    root: Number(root),
     oid: Number(id),
     schema: schema as string,
     name: name as string,
@@ -131,6 +215,59 @@ export async function readTableTree(db: Queryable, oid: number): Promise<TableRo
     replicaIdentity: replicaIdentity as string,
     owned: owned === 't',
   }));
+}
+
+/** The partitioned tables above the tables, and the tables themselves. */
+export async function readPartitionAncestors(db: Queryable, oids: readonly number[]): Promise<number[]> {
+  const rows = await rowsOf(
+    db,
+    `select t.oid from pg_class t where t.oid = any($1::oid[])
+     union select a.relid::oid from pg_class t cross join lateral pg_partition_ancestors(t.oid) a where t.oid = any($1::oid[])`,
+    [oids],
+  );
+  return rows.map(([oid]) => Number(oid));
+}
+
+/**
+ * Whether there are tables whose changes Postgres refuses the application, or soon will: of those in use, leaves without full
+ * replica identity; of those in the publication, ones with generated columns that it does not carry (from version 18 on). Asked
+ * for often, so it reads as little as that takes.
+ */
+export async function readHarm(
+  db: Queryable,
+  name: string,
+  serverVersion: number,
+  used: readonly number[],
+): Promise<boolean> {
+  const generated = `
+     or exists (
+       select from pg_publication p join pg_publication_rel r on r.prpubid = p.oid
+       cross join lateral (select r.prrelid as oid union select relid::oid from pg_partition_tree(r.prrelid)) t
+       join pg_attribute a on a.attrelid = t.oid and not a.attisdropped
+       where p.pubname = $1
+         and (a.attgenerated = 'v' or a.attgenerated = 's' and to_jsonb(p) ->> 'pubgencols' is distinct from 's'))`;
+  const [harm] = await rowOf(
+    db,
+    `select exists (
+       select from unnest($2::oid[]) as u(oid)
+       cross join lateral (select u.oid as oid union select relid::oid from pg_partition_tree(u.oid::regclass)) t
+       join pg_class c on c.oid = t.oid
+       where $1::text is not null and c.relkind = 'r' and c.relreplident <> 'f')${serverVersion >= 180_000 ? generated : ''}`,
+    [name, used],
+  );
+  return harm === 't';
+}
+
+/** Somebody else holds or waits for a lock on one of the tables that ours would have to wait for. */
+export async function isLocked(db: Queryable, tables: readonly number[]): Promise<boolean> {
+  const rows = await rowsOf(
+    db,
+    `select from pg_locks where locktype = 'relation' and relation = any($1::oid[])
+       and database = (select oid from pg_database where datname = current_database())
+       and pid is distinct from pg_backend_pid() limit 1`,
+    [tables],
+  );
+  return rows.length > 0;
 }
 
 /**

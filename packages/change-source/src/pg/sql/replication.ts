@@ -1,5 +1,7 @@
 import pg from 'pg';
 import { parseLsn, type Lsn } from '@shapecast/log';
+import type { TimelineEnd } from '../../change-source.ts';
+import { parseTimelineHistory } from '../replication/timeline-history.ts';
 import { rowOf, rowsOf, type Queryable } from './query.ts';
 
 const { escapeIdentifier, escapeLiteral } = pg;
@@ -55,12 +57,32 @@ export async function tryLock(db: Queryable, slotName: string): Promise<boolean>
   return locked === 't';
 }
 
+export interface NewSlot {
+  /** Ends with the session (spec R 5.5). */
+  readonly temporary: boolean;
+  /** Kept by standbys too, from version 17 on (spec R 5.6). */
+  readonly failover: boolean;
+}
+
 /** Blocks until every transaction that runs now has ended, which can take hours (spec R 5.2). */
-export async function createSlot(db: Queryable, slotName: string, temporary: boolean): Promise<Lsn> {
+export async function createSlot(db: Queryable, slotName: string, { temporary, failover }: NewSlot): Promise<Lsn> {
   const kind = temporary ? ' TEMPORARY' : '';
-  const text = `CREATE_REPLICATION_SLOT ${escapeIdentifier(slotName)}${kind} LOGICAL pgoutput NOEXPORT_SNAPSHOT`;
+  // The form without parentheses is all that 14 knows, and the other one is all that knows FAILOVER.
+  const options = failover ? `(SNAPSHOT 'nothing', FAILOVER)` : 'NOEXPORT_SNAPSHOT';
+  const text = `CREATE_REPLICATION_SLOT ${escapeIdentifier(slotName)}${kind} LOGICAL pgoutput ${options}`;
   const [, consistentPoint] = await rowOf(db, text);
   return requireLsn(consistentPoint);
+}
+
+/** For a slot that was made before the setting. Needs version 17, and that nobody uses the slot. */
+export async function keepSlotOnStandbys(db: Queryable, slotName: string): Promise<void> {
+  await rowsOf(db, `ALTER_REPLICATION_SLOT ${escapeIdentifier(slotName)} (FAILOVER true)`);
+}
+
+/** Where the timelines before this one ended, from the server's history file; a first timeline has none. */
+export async function readTimelineHistory(db: Queryable, timeline: number): Promise<TimelineEnd[]> {
+  const [, content] = await rowOf(db, `TIMELINE_HISTORY ${timeline}`);
+  return parseTimelineHistory(content ?? '');
 }
 
 /** The publication name stands inside an option that is itself a list of identifiers: quoted twice. */

@@ -8,20 +8,35 @@ export interface SlotRow {
   readonly database: string | null;
   /** Undefined while the slot is still being created. */
   readonly confirmedLsn: Lsn | undefined;
-  /** Postgres removed WAL that the slot needs (spec R 6.3.1). */
+  /** Postgres removed WAL that the slot needs, or gave it up for another reason (spec R 6.3.1). */
   readonly lost: boolean;
+  /** In Postgres's words, from version 17 on. */
+  readonly lostBecause: string | undefined;
+  /** Standbys keep it too; undefined before version 17, where none do. */
+  readonly failover: boolean | undefined;
+  /** Backend that reads from it, or makes it. */
+  readonly activePid: number | undefined;
 }
 
 export async function readSlot(db: Queryable, slotName: string): Promise<SlotRow | undefined> {
   const [row] = await rowsOf(
     db,
-    `select plugin, database, confirmed_flush_lsn, wal_status = 'lost' or to_jsonb(s) ->> 'invalidation_reason' is not null
+    `select plugin, database, confirmed_flush_lsn, wal_status = 'lost' or to_jsonb(s) ->> 'invalidation_reason' is not null,
+       to_jsonb(s) ->> 'invalidation_reason', to_jsonb(s) ->> 'failover', active_pid
      from pg_replication_slots s where slot_name = $1`,
     [slotName],
   );
   if (!row) return undefined;
-  const [plugin = null, database = null, confirmed, lost] = row;
-  return { plugin, database, confirmedLsn: confirmed ? parseLsn(confirmed) : undefined, lost: lost === 't' };
+  const [plugin = null, database = null, confirmed, lost, lostBecause, failover, activePid] = row;
+  return {
+    plugin,
+    database,
+    confirmedLsn: confirmed ? parseLsn(confirmed) : undefined,
+    lost: lost === 't',
+    lostBecause: lostBecause ?? undefined,
+    failover: typeof failover === 'string' ? failover === 'true' : undefined,
+    activePid: activePid ? Number(activePid) : undefined,
+  };
 }
 
 export async function dropSlot(db: Queryable, slotName: string): Promise<void> {
@@ -62,12 +77,16 @@ export async function breakOrphanedLock(db: Queryable, slotName: string, ownPid:
   return rows.map(([pid]) => Number(pid));
 }
 
-/** Ends the backend `pid` if it still holds the lock: one whose socket is closed may not have noticed (spec R 4.7). */
-export async function terminateLockHolder(db: Queryable, slotName: string, pid: number): Promise<void> {
-  await rowsOf(
+/**
+ * Ends the backend `pid` if it still holds the lock: one whose socket is closed may not have noticed (spec R 4.7). Answers
+ * whether it did.
+ */
+export async function terminateLockHolder(db: Queryable, slotName: string, pid: number): Promise<boolean> {
+  const rows = await rowsOf(
     db,
     `with holder as materialized (select pid from pg_locks where ${HOLDS_LOCK} and pid = $2)
      select pg_terminate_backend(pid) from holder`,
     [slotName, pid],
   );
+  return rows.length > 0;
 }

@@ -58,6 +58,25 @@ export function parseVisibility(row: TextRow): { info: SnapshotInfo; oid: number
   return { info, oid: oid ? Number(oid) : undefined };
 }
 
+/**
+ * How many tables that hold rows were rewritten or truncated between the snapshot and the cursor's lock: the snapshot sees
+ * nothing of their new files, because neither is done in a way that older snapshots could follow (Postgres manual, "Caveats"
+ * of concurrency control). And how many rows the planner expects. The functions look at the catalog as it is now.
+ */
+export function selectTableState({ oid }: Pick<SnapshotRequest, 'oid'>): string {
+  return `with recursive below(oid) as (
+      select ${oid}::oid union select i.inhrelid from below join pg_inherits i on i.inhparent = below.oid
+    )
+    select count(*) filter (where pg_relation_filenode(c.oid) is distinct from c.relfilenode),
+      sum(c.reltuples) filter (where c.reltuples >= 0)
+    from below join pg_class c on c.oid = below.oid where c.relkind = 'r'`;
+}
+
+export function parseTableState(row: TextRow): { readonly replaced: boolean; readonly estimatedRows?: number } {
+  const [replaced, rows] = row;
+  return { replaced: replaced !== '0', ...(typeof rows === 'string' ? { estimatedRows: Number(rows) } : {}) };
+}
+
 /** The first row under the time limit, the rest of the batch without one; one round trip. */
 export function fetchFirst(rows: number): string {
   return `fetch 1 from ${CURSOR}; set local statement_timeout = 0; fetch ${rows - 1} from ${CURSOR}`;
