@@ -2,10 +2,25 @@ export type { PublishOutcome, StoredMessage, TxStream, TxStreamId, TxStreamInfo,
 export type { Hints, Rpc, StreamHandler } from './hints.ts';
 export type { Registries, Registry, RegistryEntry } from './registry.ts';
 export type { Messaging } from './messaging.ts';
-export { BUCKETS, tableKey, type LeaderRecord, type RouterRecord, type SourceRecord } from './records.ts';
+export {
+  BUCKETS,
+  historyKey,
+  tableKey,
+  usageKey,
+  type HistoryRecord,
+  type LeaderRecord,
+  type RouterRecord,
+  type SourceRecord,
+  type UsageRecord,
+} from './records.ts';
+export { SharedPermits, type PermitLimit } from './shared-permits.ts';
+export { keepConditionRecord, type ConditionRecord } from './condition-records.ts';
+export { Installation } from './installation.ts';
 export { decodeShardHint, encodeShardHint, type ShardHint } from './shard-hint.ts';
 export type { SubsetMetadata, SubsetOrder, SubsetQuery } from './subset-query.ts';
 export {
+  ddlHintSubject,
+  eventsSubject,
   introspectSubject,
   publishTableSubject,
   shardHintSubject,

@@ -9,6 +9,8 @@ export interface SourceRecord {
   readonly systemId: string;
   readonly timeline: number;
   readonly slotName: string;
+  /** The publication that the slot is read through; unknown in records of older versions. */
+  readonly publicationOid?: number;
 }
 
 /** Registry bucket with expiry: key is the source id. Says who leads; advisory, never a fence (spec R 4.5). */
@@ -28,16 +30,77 @@ export interface RouterRecord {
   readonly owned: readonly number[];
 }
 
+/**
+ * Registry bucket with expiry: key is `<source>.<part>.<number>` for one of a fixed number of permits that are taken, or
+ * `<source>.<part>.want-<holder>` for a process that waits for one.
+ */
+export interface PermitRecord {
+  readonly holder: string;
+  /** Milliseconds since 1970: since when it waits. Decides who is next, and nothing else. */
+  readonly since: number;
+  readonly wanted: boolean;
+}
+
+/**
+ * Registry bucket with expiry: key is `usageKey`. The tables that a shard has shapes on, those included whose snapshot is still to be
+ * taken. Written by the shard's owner whenever that changes, and again long before it expires.
+ */
+export interface UsageRecord {
+  /** Of the shard's owner: an older one does not overwrite it. */
+  readonly epoch: number;
+  /** By what each was published when one of its shapes began; empty when that is not known. */
+  readonly tables: readonly (readonly [oid: number, published: string])[];
+  /** There are too many to list: any table may have shapes. */
+  readonly any?: true;
+}
+
+export function usageKey(source: string, incarnation: number, shard: number): string {
+  return `${source}.${incarnation}.${shard}`;
+}
+
 export const BUCKETS = {
   sources: { name: 'shapecast_sources' },
   leaders: { name: 'shapecast_leaders', ttlMs: 10_000 },
   routers: { name: 'shapecast_routers', ttlMs: 5_000 },
+  conditions: { name: 'shapecast_conditions', ttlMs: 10_000 },
+  usages: { name: 'shapecast_usages', ttlMs: 60_000 },
+  installation: { name: 'shapecast_installation' },
+  permits: { name: 'shapecast_permits', ttlMs: 15_000 },
   /**
    * Key is `tableKey`, value the table as a router last saw it in the catalog. Perhaps out of date: with it shapes that exist are
    * found while the source is away (O 1.3.1), and nothing else is decided.
    */
   tables: { name: 'shapecast_tables' },
+  /** Key is `historyKey`, written by routers with compare-and-set. */
+  histories: { name: 'shapecast_histories' },
 } as const;
+
+/**
+ * What happened to a table that no change tells of (spec R 7.15). Transaction ids are 64-bit, as decimal text; a moment is the
+ * `xmax` of a snapshot and the number of transactions it saw running.
+ */
+export interface HistoryRecord {
+  readonly v: 1;
+  /** Of the source; a record of an older one means nothing. */
+  readonly incarnation: number;
+  /** Moment of the first look. */
+  readonly since: readonly [xmax: string, running: number];
+  /** Moment of the look that this is from. */
+  readonly seen: readonly [xmax: string, running: number];
+  readonly filenode: number;
+  /** Tables below; the last two for those that were attached: by which transaction, and the `xmax` it was first seen with. */
+  readonly members: readonly (readonly [oid: number, filenode: number, xid?: string, seenXmax?: string])[];
+  /** Transaction that last changed each column's description. */
+  readonly columns: readonly (readonly [attnum: number, xid: string])[];
+  /** Columns whose values were computed anew: by which transaction, and the `xmax` it was first seen with. */
+  readonly recomputed: readonly (readonly [attnum: number, xid: string, seenXmax: string])[];
+  /** When tables were last found to have left from below. */
+  readonly left?: readonly [xmax: string, running: number];
+}
+
+export function historyKey(source: string, oid: number): string {
+  return `${source}.${oid}`;
+}
 
 /** Key of a table in its bucket: a digest, as names may have any characters, and those of requests any length. */
 export function tableKey(source: string, schema: string, table: string): string {

@@ -15,6 +15,16 @@ export function shardHintSubject(source: string, incarnation: number, shard: num
   return `shapecast.hint.${source}.${incarnation}.${shard}`;
 }
 
+/** State events of a source (spec O 1.4), as JSON, for whoever runs the platform. */
+export function eventsSubject(source: string): string {
+  return `shapecast.events.${source}`;
+}
+
+/** Tells routers that DDL may have committed; the payload is empty. */
+export function ddlHintSubject(source: string): string {
+  return `shapecast.ddl.${source}`;
+}
+
 /** Asks a router for a table's catalog entry. */
 export function introspectSubject(source: string): string {
   return `shapecast.rpc.${source}.introspect`;

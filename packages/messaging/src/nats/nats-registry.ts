@@ -10,6 +10,8 @@ const NANOS = 1_000_000;
 
 export interface RegistrySettings {
   readonly replicas: number;
+  /** By bucket: expiry that the operator set, in place of the one that the program asks for. */
+  readonly ttlsMs: ReadonlyMap<string, number>;
 }
 
 /** Registries as KV buckets: history of one, expiry by the age limit of the bucket, which every server version has. */
@@ -26,7 +28,7 @@ export class NatsRegistries implements Registries {
 
   async open<T>(bucket: string, options: { readonly ttlMs?: number } = {}): Promise<Registry<T>> {
     const what = `open the registry ${bucket}`;
-    const { ttlMs } = options;
+    const ttlMs = this.#settings.ttlsMs.get(bucket) ?? options.ttlMs;
     const kv = await this.#link.api(what, () =>
       // Reads go to the bucket's leader: a direct read may come from a replica that is behind.
       new Kvm(this.#link.nc).create(bucket, {

@@ -4,6 +4,7 @@ import { connect, credsAuthenticator, type ConnectionOptions, type NatsConnectio
 import { ShapecastError } from '@shapecast/errors';
 import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
 import type { Messaging } from '../messaging.ts';
+import { BUCKETS } from '../records.ts';
 import { NatsLink, NO_JETSTREAM, NO_JETSTREAM_FOR_ACCOUNT } from './link.ts';
 import { NatsHints } from './nats-hints.ts';
 import { NatsRegistries } from './nats-registry.ts';
@@ -22,6 +23,8 @@ export interface NatsMessagingOptions {
   readonly streamMaxBytes?: number;
   /** How long a repeated message id is recognised; 2 min unless given. */
   readonly duplicateWindowMs?: number;
+  /** Expiry of the records of leaders and of routers, where it is not the usual one. The same for all who share the servers. */
+  readonly leasesMs?: { readonly leaders: number; readonly routers: number };
   /** Name of the connection in NATS's monitoring. */
   readonly name?: string;
   /** NATS credentials file (JWT and seed); read again at every reconnect. */
@@ -60,13 +63,21 @@ export async function openNatsMessaging(
     }),
     hints: new NatsHints(link),
     rpc: new NatsRpc(link),
-    registries: new NatsRegistries(link, { replicas }, stopping.signal),
+    registries: new NatsRegistries(link, { replicas, ttlsMs: ttlsOf(options) }, stopping.signal),
     connected: () => link.connected,
     async close() {
       stopping.abort(new Error('messaging was closed'));
       await link.close();
     },
   };
+}
+
+function ttlsOf({ leasesMs }: NatsMessagingOptions): ReadonlyMap<string, number> {
+  if (leasesMs === undefined) return new Map();
+  return new Map([
+    [BUCKETS.leaders.name, leasesMs.leaders],
+    [BUCKETS.routers.name, leasesMs.routers],
+  ]);
 }
 
 async function connectPatiently(

@@ -95,8 +95,9 @@ export class StreamReader {
   #drop(message: StoredMessage): void {
     this.#head += 1;
     this.#bufferedBytes -= message.payload.length;
-    if (this.#head === this.#queue.length) {
-      this.#queue = [];
+    // Not only once it is empty: behind a reader that never catches up it would keep every message of the stream.
+    if (2 * this.#head >= this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#head);
       this.#head = 0;
     }
     if (this.#consumer?.pullLeft === 0) this.#pull(this.#consumer);

@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto';
+import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
+import { BUCKETS } from './records.ts';
+import type { Registries } from './registry.ts';
+
+/** Registry bucket with one entry, made once and never changed: which deployment this is (scenario A4). */
+interface InstallationRecord {
+  readonly id: string;
+  /** ISO time. */
+  readonly createdAt: string;
+}
+
+const KEY = 'installation';
+
+/**
+ * The id of the deployment whose registries these are: the first process to ask makes it, every later one finds it, for as
+ * long as the registries exist. Tells deployments apart, also those that share a source. Tries until `signal` aborts.
+ */
+export async function readInstallationId(
+  deps: { readonly registries: Registries; readonly clock: Clock; readonly log: Logger },
+  signal: AbortSignal,
+): Promise<string> {
+  const { registries, clock, log } = deps;
+  const backoff = new Backoff(clock, { minMs: 100, maxMs: 10_000 });
+  for (;;) {
+    try {
+      const registry = await registries.open<InstallationRecord>(BUCKETS.installation.name);
+      const known = await registry.get(KEY);
+      if (known !== undefined) return known.value.id;
+      const record = { id: randomUUID(), createdAt: new Date(clock.now()).toISOString() };
+      // Refused when another one was faster, whose id the next turn finds.
+      if ((await registry.create(KEY, record)) !== undefined) return record.id;
+    } catch (err) {
+      signal.throwIfAborted();
+      log.debug({ err }, 'installation id cannot be read, trying again');
+    }
+    await backoff.wait(signal);
+  }
+}
+
+/** The deployment of this process, known once its registries could be read. */
+export class Installation {
+  #id: string | undefined;
+
+  get id(): string | undefined {
+    return this.#id;
+  }
+
+  /** Reads it in the background; nothing waits for it. */
+  join(deps: Parameters<typeof readInstallationId>[0], signal: AbortSignal): void {
+    void readInstallationId(deps, signal).then(
+      (id) => {
+        this.#id = id;
+        deps.log.info({ installation: id }, 'part of an installation');
+      },
+      () => undefined,
+    );
+  }
+}
