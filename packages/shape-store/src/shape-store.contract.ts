@@ -1,9 +1,11 @@
 import { describe } from 'vitest';
 import { describeAppend } from './contract/append.contract.ts';
+import { describeAttempts } from './contract/attempt.contract.ts';
 import { describeBounds } from './contract/bounds.contract.ts';
 import type { OpenStore } from './contract/fixtures.ts';
 import { describeLife } from './contract/life.contract.ts';
 import { describeOwnership } from './contract/ownership.contract.ts';
+import { describeUpkeep } from './contract/upkeep.contract.ts';
 import { describeSnapshots } from './contract/snapshot.contract.ts';
 
 /** What every shape store does. */
@@ -13,6 +15,8 @@ export function describeShapeStore(name: string, open: OpenStore): void {
     describeAppend(open);
     describeLife(open);
     describeSnapshots(open);
+    describeAttempts(open);
     describeBounds(open);
+    describeUpkeep(open);
   });
 }

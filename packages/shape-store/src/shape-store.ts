@@ -1,5 +1,6 @@
 import type { LogOffset, Lsn, Position } from '@shapecast/log';
 import type { Fingerprint, ShapeDefinition } from '@shapecast/shape';
+import type { EntryMerger } from './compaction.ts';
 
 /** Names one shard. All its keys live on one node, so that a call is atomic and a loss is a prefix (spec R 12.4.2). */
 export interface ShardId {
@@ -78,6 +79,8 @@ export interface SnapshotVisibility {
   readonly xmax: bigint;
   readonly xip: readonly bigint[];
   readonly insertLsn: Lsn;
+  /** By what the table was published then (`SnapshotInfo.published`); absent when that is not known. */
+  readonly published?: string;
 }
 
 /** A shape as a router needs it. */
@@ -125,6 +128,38 @@ export interface CreateRequest {
   readonly fingerprint: Fingerprint;
   /** JSON bytes at which a chunk closes; kept for the life of the handle (R 11.5.2). */
   readonly chunkBytes: number;
+  /** Old entries of the log may be merged (R 11.6.1). Not part of the identity: whoever makes the shape decides. */
+  readonly compaction?: boolean;
+}
+
+/** What a shape weighs. */
+export interface ShapeUse {
+  readonly handle: string;
+  readonly state: ShapeState;
+  /** JSON bytes of the entries of the log. */
+  readonly logBytes: number;
+  /** JSON bytes of the snapshot. */
+  readonly snapshotBytes: number;
+  /** Bytes of both as the store holds them: less than their sum once they are compressed. */
+  readonly heldBytes: number;
+  /** The snapshot is complete, and `sealSnapshot` has not been through it. */
+  readonly snapshotToSeal: boolean;
+  readonly compaction: boolean;
+}
+
+/** Some of the shapes of a shard. A shape may be on two pages; one that is there from the first page to the last is on one. */
+export interface ShapePage {
+  readonly shapes: readonly ShapeUse[];
+  /** For the next page; absent when this was the last. */
+  readonly cursor?: string;
+}
+
+/** What a call that seals came to. */
+export interface SealStep {
+  /** Absent when nothing was sealed by this call. */
+  readonly sealed?: { readonly handle: string; readonly jsonBytes: number; readonly heldBytes: number };
+  /** To go on with; absent when all chunks were looked at. */
+  readonly cursor?: string;
 }
 
 export interface LogRead {
@@ -135,6 +170,8 @@ export interface LogRead {
   readonly upTo: LogOffset;
   /** `upTo` is the end of a closed chunk, so that this range never changes. */
   readonly closed: boolean;
+  /** Where the rest is, for the call that goes on. */
+  readonly place?: string;
 }
 
 export interface SnapshotRead {
@@ -146,11 +183,35 @@ export interface SnapshotRead {
   readonly closed: boolean;
 }
 
-/** Transactions that a shard applied and that a new snapshot might not show yet. */
+/** Transactions that a shard applied and that a new snapshot might not show yet (spec R 10.6.7). */
 export interface SafetyRing {
   readonly entries: readonly { readonly lsn: Lsn; readonly xid: bigint }[];
-  /** Entries were dropped by the cap; transactions with a commit LSN at or below it are unknown. */
-  readonly floor: Lsn;
+  /** Transactions that the ring does not name had this xid or an older one; 0 when it names all that could matter. */
+  readonly floor: bigint;
+  /**
+   * Set while even that is not known: the shard stands behind transactions that it never saw (a new shard does). The value
+   * names that place, for `boundRing`.
+   */
+  readonly skipped?: string;
+}
+
+/** What came of the wish to begin a snapshot attempt. `over`: the shape is gone, or past its snapshot. */
+export type AttemptStart =
+  | 'begun'
+  /** Another attempt has a lease that has not run out. */
+  | 'alive'
+  /** Another attempt ended without finishing, and readers may have seen rows of it: the shape must be rotated. */
+  | 'readable'
+  | 'over';
+
+/** `unseen`: nothing was recorded, because the snapshot does not show what the shape cannot do without (`snapshotDoubts`). */
+export type VisibilityOutcome = 'known' | 'unseen' | 'over';
+
+/** A transaction that ends a shape unless the snapshot that it will start from shows it: a truncation. */
+export interface SnapshotDoubt {
+  readonly handle: string;
+  readonly lsn: Lsn;
+  readonly xid: bigint;
 }
 
 /** The set of shapes of a shard as of one version. */
@@ -194,11 +255,26 @@ export interface ShapeStore {
   find(shard: ShardId, digest: string): Promise<string | undefined>;
   /**
    * Starts a snapshot attempt: state becomes `snapshotting` and `token` its fence; later calls with another token are
-   * refused. False when the shape is gone, or past `snapshotting`, or was readable already (then it must be rotated).
+   * refused. The attempt has a lease of `ShapeStoreLimits.leaseMs` by the store's clock, which each of its calls renews;
+   * until it runs out no other attempt begins (spec R 10.7.4). The lease decides who tries, the token who writes.
    */
-  snapshotBegin(shard: ShardId, handle: string, token: string): Promise<boolean>;
-  /** Records the visibility before rows are read. False when the attempt is no longer current (so are the next three). */
-  snapshotKnown(shard: ShardId, handle: string, token: string, visibility: SnapshotVisibility): Promise<boolean>;
+  snapshotBegin(shard: ShardId, handle: string, token: string): Promise<AttemptStart>;
+  /** Renews the lease. False when the attempt is no longer current (so are the next ones). */
+  snapshotBeat(shard: ShardId, handle: string, token: string): Promise<boolean>;
+  /** Gives the lease up: another attempt may begin at once. */
+  snapshotYield(shard: ShardId, handle: string, token: string): Promise<boolean>;
+  /** Records the visibility before rows are read. */
+  snapshotKnown(
+    shard: ShardId,
+    handle: string,
+    token: string,
+    visibility: SnapshotVisibility,
+  ): Promise<VisibilityOutcome>;
+  /**
+   * Remembers doubts about shapes whose snapshot is not known yet, for whoever takes it; to be called before the cursor moves
+   * past the transactions. Returns handles whose snapshot is known by now and does not show the transaction.
+   */
+  snapshotDoubts(shard: ShardId, doubts: readonly SnapshotDoubt[]): Promise<readonly string[]>;
   /**
    * Appends a piece (rows separated by commas, no leading or trailing comma; at most 1 MiB) to the open snapshot chunk.
    * `chunk` is the open chunk's number and a check; `close` ends it.
@@ -211,7 +287,7 @@ export interface ShapeStore {
   ): Promise<boolean>;
   /** Every chunk is closed: state becomes `promoting`. */
   snapshotDone(shard: ShardId, handle: string, token: string): Promise<boolean>;
-  /** The attempt failed: the shape is removed, waiters read `failure` from its head (R 10.7.5). */
+  /** The attempt failed: the shape is removed and its rows deleted, waiters read `failure` from its head (R 10.7.5). */
   snapshotFailed(shard: ShardId, handle: string, token: string, failure: ShapeFailure): Promise<boolean>;
   /**
    * Moves up to `limit` pending entries into the log through the snapshot's filter (R 10.6.4). Returns how many are left;
@@ -222,8 +298,28 @@ export interface ShapeStore {
   rotate(shard: ShardId, handle: string, failure: ShapeFailure): Promise<boolean>;
   /** Ring entries with a commit LSN at or below `upTo`. */
   readRing(shard: ShardId, upTo: Lsn): Promise<SafetyRing>;
+  /** The cursor is about to move over transactions that no step names: the ring is no longer complete. */
+  skipRing(shard: ShardId): Promise<void>;
+  /**
+   * Every transaction that had committed when the shard stood at `skipped` has an xid of at most `newest`. Does nothing when the
+   * shard has skipped others since.
+   */
+  boundRing(shard: ShardId, skipped: string, newest: bigint): Promise<void>;
   /** Deletes data of handles that died longer ago than `graceMs`, a bounded number per call. Returns how many. */
   sweep(shard: ShardId, graceMs: number): Promise<number>;
+
+  // ---- upkeep; what readers see does not change, and any process may do it
+  /** A page of the shapes of a shard, dead ones too. */
+  scanShapes(shard: ShardId, cursor?: string): Promise<ShapePage>;
+  /** Compresses the next chunk of a log that is closed and visible, at most one per call (R 12.2.2). */
+  seal(shard: ShardId, cursor?: string): Promise<SealStep>;
+  /** Compresses chunk `chunk` of a snapshot that is complete. Returns the chunk to go on with, undefined after the last. */
+  sealSnapshot(shard: ShardId, handle: string, chunk: number): Promise<number | undefined>;
+  /**
+   * Merges entries of one more chunk of a shape made with `compaction`, if it is old enough (R 11.6). 'more' when another one
+   * may follow. Chunks must be sealed first.
+   */
+  compact(shard: ShardId, handle: string, merge: () => EntryMerger): Promise<'done' | 'more'>;
 
   // ---- readers
   /** Undefined when the handle is unknown or its data is gone. */
@@ -235,11 +331,18 @@ export interface ShapeStore {
   /**
    * Entries after `after` up to the end of the closed chunk that holds the first of them, or up to the visible tail when
    * that chunk is open (R 11.5.4), never past `head.visible`. Throws STORE_UNAVAILABLE when the range is not complete
-   * (R 14.1). For a dead shape whose data is gone: no entries. Stops when `maxBytes` of JSON are read, or somewhat more, but
-   * always returns an entry if there is one.
+   * (R 14.1), SHAPE_DATA_LOST when a live shape says that it is there and it is not (R 14.8). For a dead shape whose data is
+   * gone: no entries. Stops when `maxBytes` of JSON are read, or somewhat more, but always returns an entry if there is one.
+   *
+   * Whoever goes on with a range gives back the `place` of the read before: the range may have been compacted meanwhile, and
+   * its entries must come from one version of it (R 11.6.5). The old version stays for the grace that `sweep` is given; then
+   * the read throws STORE_UNAVAILABLE, and has to begin again.
    */
-  readLog(shard: ShardId, head: ShapeHead, after: LogOffset, maxBytes?: number): Promise<LogRead>;
-  /** Parts of snapshot chunk `chunk` from `fromPart` on, about `maxBytes` at most. Undefined when the chunk has not begun. */
+  readLog(shard: ShardId, head: ShapeHead, after: LogOffset, maxBytes?: number, place?: string): Promise<LogRead>;
+  /**
+   * Parts of snapshot chunk `chunk` from `fromPart` on, about `maxBytes` at most. Undefined when the chunk has not begun, or
+   * when the shape is dead and its data gone. Throws SHAPE_DATA_LOST when a closed chunk of a live shape is not there.
+   */
   readSnapshot(
     shard: ShardId,
     handle: string,

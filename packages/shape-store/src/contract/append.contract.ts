@@ -293,6 +293,22 @@ export function describeAppend(open: OpenStore): void {
       expect(await follow(store, shard, handle)).toEqual([['1_0', '2_0'], ['3_0']]);
     });
 
+    test('a threshold that was changed since does not move the boundaries of a shape that is there', async () => {
+      await using store = disposable(await open());
+      const shard = newShard();
+      const handle = await liveShape(store, shard, 't', 25);
+      const owner = await Owner.acquire(store, shard);
+      const write = (...lsns: number[]) => owner.write(...lsns.map((lsn) => entry(handle, at(lsn), ten)));
+      await write(1, 2, 3, 4);
+      // Another pod asks for the same shape, with the new setting.
+      expect(await store.getOrCreate(shard, request('t', 1_000))).toEqual({ handle, created: false });
+      await write(5, 6, 7);
+      expect(await follow(store, shard, handle)).toEqual([['1_0', '2_0', '3_0'], ['4_0', '5_0', '6_0'], ['7_0']]);
+      const fresh = await liveShape(store, shard, 'u', 1_000);
+      await owner.write(...[10, 11, 12, 13].map((lsn) => entry(fresh, at(lsn), ten)));
+      expect(await follow(store, shard, fresh)).toEqual([['10_0', '11_0', '12_0', '13_0']]);
+    });
+
     test('boundaries do not depend on how entries were grouped into steps, nor on repeated steps', async () => {
       await using store = disposable(await open());
       const shard = newShard();

@@ -147,8 +147,8 @@ export async function snapshot(
   visibility: SnapshotVisibility = NOTHING_VISIBLE,
 ): Promise<void> {
   const token = randomUUID();
-  expect(await store.snapshotBegin(shard, handle, token)).toBe(true);
-  expect(await store.snapshotKnown(shard, handle, token, visibility)).toBe(true);
+  expect(await store.snapshotBegin(shard, handle, token)).toBe('begun');
+  expect(await store.snapshotKnown(shard, handle, token, visibility)).toBe('known');
   expect(await store.snapshotPart(shard, handle, token, { chunk: 0, bytes: bytes('{"row":1}'), close: true })).toBe(
     true,
   );

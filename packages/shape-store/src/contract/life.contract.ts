@@ -120,8 +120,8 @@ export function describeLife(open: OpenStore): void {
       expect(await store.readHeads(shard, ['1-1', '1-2'])).toEqual([undefined, undefined]);
       expect(await store.readSnapshot(shard, '1-1', 0, 0, 1_000)).toBeUndefined();
       expect(await store.find(shard, 'nothing')).toBeUndefined();
-      expect(await store.snapshotBegin(shard, '1-1', 'a')).toBe(false);
-      expect(await store.snapshotKnown(shard, '1-1', 'a', NOTHING_VISIBLE)).toBe(false);
+      expect(await store.snapshotBegin(shard, '1-1', 'a')).toBe('over');
+      expect(await store.snapshotKnown(shard, '1-1', 'a', NOTHING_VISIBLE)).toBe('over');
       expect(await store.snapshotPart(shard, '1-1', 'a', { chunk: 0, bytes: bytes('x'), close: true })).toBe(false);
       expect(await store.snapshotDone(shard, '1-1', 'a')).toBe(false);
       expect(await store.snapshotFailed(shard, '1-1', 'a', FAILURE)).toBe(false);

@@ -33,8 +33,8 @@ export function describeSnapshots(open: OpenStore): void {
         return found && { ...found, parts: found.parts.map((one) => Buffer.from(one).toString()) };
       };
       expect(await headOf(store, shard, handle)).toMatchObject({ state: 'creating', snapshotStarted: false });
-      expect(await store.snapshotBegin(shard, handle, 'a')).toBe(true);
-      expect(await store.snapshotKnown(shard, handle, 'a', visibility({}))).toBe(true);
+      expect(await store.snapshotBegin(shard, handle, 'a')).toBe('begun');
+      expect(await store.snapshotKnown(shard, handle, 'a', visibility({}))).toBe('known');
       expect(await headOf(store, shard, handle)).toMatchObject({ state: 'snapshotting', snapshotStarted: false });
       expect(await chunk(0)).toBeUndefined();
 
@@ -78,46 +78,44 @@ export function describeSnapshots(open: OpenStore): void {
     });
 
     test('an attempt that was replaced can neither write nor finish', async () => {
-      await using store = disposable(await open());
+      await using store = disposable(await open({ leaseMs: 0 }));
       const shard = newShard();
       const { handle } = await store.getOrCreate(shard, request('t'));
-      expect(await store.snapshotBegin(shard, handle, 'old')).toBe(true);
-      expect(await store.snapshotBegin(shard, handle, 'new')).toBe(true);
-      expect(await store.snapshotKnown(shard, handle, 'old', visibility({ xmin: 7n }))).toBe(false);
+      expect(await store.snapshotBegin(shard, handle, 'old')).toBe('begun');
+      expect(await store.snapshotBegin(shard, handle, 'new')).toBe('begun');
+      expect(await store.snapshotKnown(shard, handle, 'old', visibility({ xmin: 7n }))).toBe('over');
       expect(await store.snapshotPart(shard, handle, 'old', { chunk: 0, bytes: bytes('x'), close: true })).toBe(false);
       expect(await store.snapshotDone(shard, handle, 'old')).toBe(false);
       expect(await store.snapshotFailed(shard, handle, 'old', FAILURE)).toBe(false);
-      expect(await store.snapshotKnown(shard, handle, 'new', visibility({ xmin: 8n, xmax: 9n }))).toBe(true);
+      expect(await store.snapshotKnown(shard, handle, 'new', visibility({ xmin: 8n, xmax: 9n }))).toBe('known');
       expect((await store.loadShapes(shard)).shapes[0]?.snapshot?.xmin).toBe(8n);
     });
 
     test('no attempt may follow one whose rows may have been read', async () => {
-      await using store = disposable(await open());
+      await using store = disposable(await open({ leaseMs: 0 }));
       const shard = newShard();
       const { handle } = await store.getOrCreate(shard, request('t'));
       await store.snapshotBegin(shard, handle, 'a');
       await store.snapshotKnown(shard, handle, 'a', visibility({}));
       await store.snapshotPart(shard, handle, 'a', { chunk: 0, bytes: bytes('x'), close: false });
-      expect(await store.snapshotBegin(shard, handle, 'b')).toBe(false);
+      expect(await store.snapshotBegin(shard, handle, 'b')).toBe('readable');
       await store.snapshotPart(shard, handle, 'a', { chunk: 0, bytes: bytes('x'), close: true });
       await store.snapshotDone(shard, handle, 'a');
-      expect(await store.snapshotBegin(shard, handle, 'b')).toBe(false);
+      expect(await store.snapshotBegin(shard, handle, 'b')).toBe('over');
       await store.promote(shard, handle, 1);
-      expect(await store.snapshotBegin(shard, handle, 'b')).toBe(false);
+      expect(await store.snapshotBegin(shard, handle, 'b')).toBe('over');
     });
 
     test('beginning, visibility and end may be repeated', async () => {
       await using store = disposable(await open());
       const shard = newShard();
       const { handle } = await store.getOrCreate(shard, request('t'));
-      const known = visibility({
-        xmin: 5n,
-        xmax: 9223372036854775809n,
-        xip: [6n, 9223372036854775808n],
-        insertLsn: 77n,
-      });
-      for (let i = 0; i < 2; i += 1) expect(await store.snapshotBegin(shard, handle, 'a')).toBe(true);
-      for (let i = 0; i < 2; i += 1) expect(await store.snapshotKnown(shard, handle, 'a', known)).toBe(true);
+      const known = {
+        ...visibility({ xmin: 5n, xmax: 9223372036854775809n, xip: [6n, 9223372036854775808n], insertLsn: 77n }),
+        published: 'rel:12 schema:3',
+      };
+      for (let i = 0; i < 2; i += 1) expect(await store.snapshotBegin(shard, handle, 'a')).toBe('begun');
+      for (let i = 0; i < 2; i += 1) expect(await store.snapshotKnown(shard, handle, 'a', known)).toBe('known');
       await store.snapshotPart(shard, handle, 'a', { chunk: 0, bytes: bytes('x'), close: true });
       for (let i = 0; i < 2; i += 1) expect(await store.snapshotDone(shard, handle, 'a')).toBe(true);
       expect((await store.loadShapes(shard)).shapes).toMatchObject([{ state: 'promoting', snapshot: known }]);

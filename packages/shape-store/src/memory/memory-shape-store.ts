@@ -2,22 +2,28 @@ import type { LogOffset, Lsn } from '@shapecast/log';
 import type { Clock } from '@shapecast/service-kit';
 import { canonicalText, type Fingerprint } from '@shapecast/shape';
 import { DEFAULT_LIMITS, type ShapeStoreLimits } from '../limits.ts';
+import type { EntryMerger } from '../compaction.ts';
 import { handlePrefix } from '../identity.ts';
 import type {
   AppendBatch,
+  AttemptStart,
   CreateRequest,
   LogRead,
   SafetyRing,
+  SealStep,
   ShapeFailure,
   ShapeHead,
+  ShapePage,
   ShapeStore,
   ShardDelta,
   ShardId,
   ShardMeta,
   ShardShapes,
   ShardState,
+  SnapshotDoubt,
   SnapshotRead,
   SnapshotVisibility,
+  VisibilityOutcome,
   WriteOutcome,
 } from '../shape-store.ts';
 import { MemoryShape } from './memory-shape.ts';
@@ -89,14 +95,32 @@ class MemoryShapeStore implements ShapeStore {
     return this.#find(shard)?.digests.get(digest)?.[0];
   }
 
-  async snapshotBegin(shard: ShardId, handle: string, token: string): Promise<boolean> {
-    const begun = this.#shape(shard, handle)?.begin(token);
+  async snapshotBegin(shard: ShardId, handle: string, token: string): Promise<AttemptStart> {
+    const begun = this.#shape(shard, handle)?.begin(token, this.#clock.now(), this.#limits.leaseMs);
     if (begun === 'begun') this.#find(shard)?.bump(handle);
-    return begun !== undefined;
+    return begun === 'again' ? 'begun' : (begun ?? 'over');
   }
 
-  async snapshotKnown(shard: ShardId, handle: string, token: string, visibility: SnapshotVisibility): Promise<boolean> {
-    return this.#shape(shard, handle)?.known(token, visibility) ?? false;
+  async snapshotBeat(shard: ShardId, handle: string, token: string): Promise<boolean> {
+    return this.#shape(shard, handle)?.beat(token, this.#clock.now()) ?? false;
+  }
+
+  async snapshotYield(shard: ShardId, handle: string, token: string): Promise<boolean> {
+    return this.#shape(shard, handle)?.beat(token, -Infinity) ?? false;
+  }
+
+  async snapshotKnown(
+    shard: ShardId,
+    handle: string,
+    token: string,
+    visibility: SnapshotVisibility,
+  ): Promise<VisibilityOutcome> {
+    return this.#shape(shard, handle)?.known(token, visibility, this.#clock.now()) ?? 'over';
+  }
+
+  async snapshotDoubts(shard: ShardId, doubts: readonly SnapshotDoubt[]): Promise<readonly string[]> {
+    const unseen = doubts.filter((doubt) => this.#shape(shard, doubt.handle)?.doubt(doubt));
+    return [...new Set(unseen.map(({ handle }) => handle))];
   }
 
   async snapshotPart(
@@ -105,7 +129,7 @@ class MemoryShapeStore implements ShapeStore {
     token: string,
     part: { readonly chunk: number; readonly bytes: Uint8Array; readonly close: boolean },
   ): Promise<boolean> {
-    return this.#shape(shard, handle)?.part(token, part) ?? false;
+    return this.#shape(shard, handle)?.part(token, part, this.#clock.now()) ?? false;
   }
 
   async snapshotDone(shard: ShardId, handle: string, token: string): Promise<boolean> {
@@ -117,6 +141,7 @@ class MemoryShapeStore implements ShapeStore {
   async snapshotFailed(shard: ShardId, handle: string, token: string, failure: ShapeFailure): Promise<boolean> {
     const failing = this.#shape(shard, handle)?.failing(token, failure);
     if (failing === 'now') await this.rotate(shard, handle, failure);
+    if (failing !== undefined) this.#shape(shard, handle)?.dropSnapshot();
     return failing !== undefined;
   }
 
@@ -134,7 +159,15 @@ class MemoryShapeStore implements ShapeStore {
   }
 
   async readRing(shard: ShardId, upTo: Lsn): Promise<SafetyRing> {
-    return this.#find(shard)?.ring(upTo) ?? { entries: [], floor: 0n as Lsn };
+    return this.#find(shard)?.ring(upTo) ?? { entries: [], floor: 0n, skipped: 'new' };
+  }
+
+  async skipRing(shard: ShardId): Promise<void> {
+    this.#find(shard)?.skipRing();
+  }
+
+  async boundRing(shard: ShardId, skipped: string, newest: bigint): Promise<void> {
+    this.#find(shard)?.boundRing(skipped, newest);
   }
 
   async sweep(shard: ShardId, graceMs: number): Promise<number> {
@@ -146,11 +179,31 @@ class MemoryShapeStore implements ShapeStore {
       if (diedAt > before || due.length === this.#limits.sweepMaxHandles) break;
       due.push(handle);
     }
+    for (const shape of found.shapes.values()) shape.log.forgetReplaced(before);
     for (const handle of due) {
       found.dead.delete(handle);
       found.shapes.delete(handle);
     }
     return due.length;
+  }
+
+  async scanShapes(shard: ShardId): Promise<ShapePage> {
+    return { shapes: [...(this.#find(shard)?.shapes.values() ?? [])].map((shape) => shape.use()) };
+  }
+
+  async seal(): Promise<SealStep> {
+    return {};
+  }
+
+  async sealSnapshot(): Promise<undefined> {
+    return undefined;
+  }
+
+  async compact(shard: ShardId, handle: string, merge: () => EntryMerger): Promise<'done' | 'more'> {
+    const found = this.#find(shard);
+    const shape = found?.shapes.get(handle);
+    if (!found || shape?.state !== 'live' || !shape.compaction) return 'done';
+    return shape.log.compact(found.meta().visible, merge, this.#clock.now());
   }
 
   async readHead(shard: ShardId, handle: string): Promise<ShapeHead | undefined> {
@@ -167,10 +220,18 @@ class MemoryShapeStore implements ShapeStore {
     return handles.map((handle) => meta && this.#shape(shard, handle)?.head(meta.visible, meta.watermark));
   }
 
-  async readLog(shard: ShardId, head: ShapeHead, after: LogOffset, maxBytes = Infinity): Promise<LogRead> {
+  async readLog(
+    shard: ShardId,
+    head: ShapeHead,
+    after: LogOffset,
+    maxBytes = Infinity,
+    place?: string,
+  ): Promise<LogRead> {
     // While the shape was not live its head shows no entries, whatever the log holds by now.
     const shape = head.tail.tx > 0n ? this.#shape(shard, head.handle) : undefined;
-    return shape?.log.read(after, head.visible, maxBytes) ?? { entries: [], end: after, upTo: after, closed: false };
+    return (
+      shape?.log.read(after, head.visible, maxBytes, place) ?? { entries: [], end: after, upTo: after, closed: false }
+    );
   }
 
   async readSnapshot(shard: ShardId, handle: string, chunk: number, fromPart: number, maxBytes: number) {

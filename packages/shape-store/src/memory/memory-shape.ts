@@ -2,14 +2,18 @@ import { comparePositions, POSITION_ZERO, SNAPSHOT_END, type Lsn, type Position 
 import type { ShapeStoreLimits } from '../limits.ts';
 import {
   isVisible,
+  type AttemptStart,
   type CreateRequest,
   type LogEntry,
   type ShapeFailure,
   type ShapeHead,
   type ShapeRecord,
   type ShapeState,
+  type ShapeUse,
   type SnapshotRead,
+  type SnapshotDoubt,
   type SnapshotVisibility,
+  type VisibilityOutcome,
 } from '../shape-store.ts';
 import { MemoryLog } from './memory-log.ts';
 
@@ -20,11 +24,15 @@ export class MemoryShape {
   readonly #regLsn: Lsn;
   #state: ShapeState = 'creating';
   #token: string | undefined;
+  /** When the attempt was last heard of. */
+  #beat = -Infinity;
+  #doubts: SnapshotDoubt[] = [];
   #visibility: SnapshotVisibility | undefined;
   #failure: ShapeFailure | undefined;
   /** Pieces by chunk; the last one is open unless the snapshot is complete. */
   readonly #chunks: Uint8Array[][] = [];
   #closedChunks = 0;
+  #snapshotBytes = 0;
   #started = false;
   #complete = false;
   /** Position of the last entry taken in, also of one that the filter dropped. */
@@ -77,6 +85,25 @@ export class MemoryShape {
     };
   }
 
+  get compaction(): boolean {
+    return this.#request.compaction ?? false;
+  }
+
+  /** Nothing is compressed in memory. */
+  use(): ShapeUse {
+    const logBytes = this.#log.bytes;
+    const snapshotBytes = this.#snapshotBytes;
+    return {
+      handle: this.#handle,
+      state: this.#state,
+      logBytes,
+      snapshotBytes,
+      heldBytes: logBytes + snapshotBytes,
+      snapshotToSeal: false,
+      compaction: this.compaction,
+    };
+  }
+
   get log(): MemoryLog {
     return this.#log;
   }
@@ -95,30 +122,56 @@ export class MemoryShape {
     return true;
   }
 
-  begin(token: string): 'begun' | 'again' | undefined {
-    if (this.#started) return undefined;
+  begin(token: string, now: number, leaseMs: number): AttemptStart | 'again' {
     if (this.#state === 'snapshotting') {
-      if (this.#token !== token) this.#visibility = undefined;
+      const same = this.#token === token;
+      if (!same && now - this.#beat < leaseMs) return 'alive';
+      if (this.#started) return 'readable';
+      if (!same) this.#visibility = undefined;
       this.#token = token;
+      this.#beat = now;
       return 'again';
     }
-    if (this.#state !== 'creating') return undefined;
+    if (this.#state !== 'creating') return 'over';
     this.#state = 'snapshotting';
     this.#token = token;
+    this.#beat = now;
     return 'begun';
   }
 
-  known(token: string, visibility: SnapshotVisibility): boolean {
+  beat(token: string, now: number): boolean {
     if (!this.#isCurrent(token)) return false;
-    this.#visibility = visibility;
+    this.#beat = now;
     return true;
   }
 
-  part(token: string, part: { readonly chunk: number; readonly bytes: Uint8Array; readonly close: boolean }): boolean {
-    if (!this.#isCurrent(token) || part.chunk !== this.#closedChunks) return false;
+  known(token: string, visibility: SnapshotVisibility, now: number): VisibilityOutcome {
+    if (!this.beat(token, now)) return 'over';
+    if (this.#doubts.some(({ lsn, xid }) => lsn > visibility.insertLsn || !isVisible(visibility, xid))) return 'unseen';
+    this.#doubts = [];
+    this.#visibility = visibility;
+    return 'known';
+  }
+
+  /** True when it is known already that the snapshot does not show the transaction. */
+  doubt(doubt: SnapshotDoubt): boolean {
+    if (this.#state === 'dead') return false;
+    const snapshot = this.#visibility;
+    if (snapshot) return doubt.lsn > snapshot.insertLsn || !isVisible(snapshot, doubt.xid);
+    this.#doubts.push(doubt);
+    return false;
+  }
+
+  part(
+    token: string,
+    part: { readonly chunk: number; readonly bytes: Uint8Array; readonly close: boolean },
+    now: number,
+  ): boolean {
+    if (part.chunk !== this.#closedChunks || !this.beat(token, now)) return false;
     if (part.bytes.length === 0 && !part.close) return true;
     const open = (this.#chunks[part.chunk] ??= []);
     if (part.bytes.length > 0) open.push(part.bytes);
+    this.#snapshotBytes += part.bytes.length;
     if (part.close) this.#closedChunks += 1;
     this.#started = true;
     return true;
@@ -144,6 +197,11 @@ export class MemoryShape {
       return code === failure.code && message === failure.message ? 'before' : undefined;
     }
     return this.#state === 'snapshotting' || this.#state === 'promoting' ? 'now' : undefined;
+  }
+
+  /** The rows of an attempt that failed are nobody's. */
+  dropSnapshot(): void {
+    this.#chunks.length = 0;
   }
 
   promote(limit: number): number | undefined {

@@ -35,7 +35,9 @@ export class MemoryShard {
   #watermark = ZERO_LSN;
   #xmin = 0n;
   #ring: { readonly lsn: Lsn; readonly xid: bigint }[] = [];
-  #floor = ZERO_LSN;
+  #floor = 0n;
+  /** Where the shard stood when it last skipped transactions; a new one has seen none. */
+  #skipped: string | undefined = 'new';
   /** Oldest first; what each version changed. */
   readonly #versions: { readonly ver: string; readonly handle?: string }[] = [{ ver: this.#ver }];
 
@@ -107,7 +109,18 @@ export class MemoryShard {
   }
 
   ring(upTo: Lsn): SafetyRing {
-    return { entries: this.#ring.filter(({ lsn }) => lsn <= upTo), floor: this.#floor };
+    const entries = this.#ring.filter(({ lsn }) => lsn <= upTo);
+    return { entries, floor: this.#floor, ...(this.#skipped === undefined ? {} : { skipped: this.#skipped }) };
+  }
+
+  skipRing(): void {
+    this.#skipped = randomUUID();
+  }
+
+  boundRing(skipped: string, newest: bigint): void {
+    if (skipped !== this.#skipped) return;
+    this.#skipped = undefined;
+    if (newest > this.#floor) this.#floor = newest;
   }
 
   #remember(batch: AppendBatch): void {
@@ -118,7 +131,7 @@ export class MemoryShard {
     const excess = this.#ring.length - (keep < 0 ? this.#ring.length : keep) - this.#limits.ringMaxEntries;
     if (keep !== 0) this.#ring = keep < 0 ? [] : this.#ring.slice(keep);
     if (excess <= 0) return;
-    this.#floor = (this.#ring[excess - 1] as { readonly lsn: Lsn }).lsn;
+    for (const { xid } of this.#ring.slice(0, excess)) if (xid > this.#floor) this.#floor = xid;
     this.#ring = this.#ring.slice(excess);
   }
 }

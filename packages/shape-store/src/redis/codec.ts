@@ -81,24 +81,48 @@ const STATES: Readonly<Record<string, ShapeState>> = {
 /** The text of a head; `head.lua` describes the fields. */
 export interface Head {
   readonly state: ShapeState;
+  /** JSON bytes at which a chunk of the log closes. */
+  readonly chunkBytes: number;
   readonly closedChunks: number;
   readonly snapshotStarted: boolean;
   readonly snapshotComplete: boolean;
+  /** Its pieces have been looked at and compressed where that helps. */
+  readonly snapshotCompressed: boolean;
+  readonly logBytes: number;
+  readonly snapshotBytes: number;
+  readonly heldBytes: number;
+  /** Padded id of the last closed chunk's end; zeros when there is none. */
+  readonly lastChunk: string;
+  /** Padded id of the last sealed chunk's end; zeros when there is none. */
+  readonly sealedTo: string;
   readonly failure?: ShapeFailure;
 }
 
+/** Fields of a head before the failure, which may contain spaces. */
+const HEAD_FIELDS = 14;
+
 export function decodeHead(text: string): Head {
-  // Nine fields without spaces, then the failure, which may have some.
-  const fields = text.split(' ', 9);
+  const fields = text.split(' ', HEAD_FIELDS);
   const failure = text.slice(fields.join(' ').length + 1);
   const flag = fields[8];
   return {
     state: STATES[fields[0] as string] as ShapeState,
+    chunkBytes: Number(fields[5]),
     closedChunks: Number(fields[7]),
     snapshotStarted: flag !== 'n',
-    snapshotComplete: flag === 'f',
+    snapshotComplete: flag === 'f' || flag === 'z',
+    snapshotCompressed: flag === 'z',
+    logBytes: Number(fields[9]),
+    snapshotBytes: Number(fields[10]),
+    heldBytes: Number(fields[11]),
+    lastChunk: idOrZero(fields[12]),
+    sealedTo: idOrZero(fields[13]),
     ...(failure === '' ? {} : { failure: JSON.parse(failure) as ShapeFailure }),
   };
+}
+
+function idOrZero(text: string | undefined): string {
+  return text === undefined || text === '-' ? ZERO_ID : text;
 }
 
 /** One line: the record of a shape ends its definition at the first line break. */
@@ -121,10 +145,11 @@ interface Attempt {
   readonly xmax?: string;
   readonly xip?: string;
   readonly insert?: string;
+  readonly pub?: string;
 }
 
 export function encodeVisibility(v: SnapshotVisibility): string[] {
-  return [padded(v.xmin), padded(v.xmax), v.xip.map(padded).join(','), padded(v.insertLsn)];
+  return [padded(v.xmin), padded(v.xmax), v.xip.map(padded).join(','), padded(v.insertLsn), v.published ?? ''];
 }
 
 /** A record from its three texts: what never changes, the head, and the snapshot attempt if there was one. */
@@ -151,5 +176,6 @@ function decodeVisibility(attempt: Attempt): SnapshotVisibility | undefined {
     xmax: BigInt(attempt.xmax as string),
     xip: attempt.xip ? attempt.xip.split(',').map(BigInt) : [],
     insertLsn: BigInt(attempt.insert as string) as Lsn,
+    ...(attempt.pub ? { published: attempt.pub } : {}),
   };
 }

@@ -5,6 +5,8 @@ import { Redis } from 'ioredis';
 export interface RedisConnectionOptions {
   /** `redis://` or `rediss://` (TLS). */
   readonly url: string;
+  /** PEM of the authority that signed the server's certificate; implies TLS. */
+  readonly caCertificate?: string | undefined;
   /** Shown by `CLIENT LIST`. */
   readonly connectionName?: string;
   /** How long a call waits for a connection that is down before it fails. */
@@ -46,6 +48,7 @@ export class RedisConnection {
     this.#redis = new Redis(options.url, {
       lazyConnect: true,
       connectionName: options.connectionName ?? 'shapecast',
+      ...(options.caCertificate === undefined ? {} : { tls: { ca: options.caCertificate } }),
       connectTimeout: options.connectTimeoutMs ?? 5_000,
       commandTimeout,
       // A server that answers nothing at all is gone, although its socket is open.

@@ -8,17 +8,22 @@ import type { ShardId } from '../shape-store.ts';
  *
  * | key         | type   | content                                                                                     |
  * |-------------|--------|---------------------------------------------------------------------------------------------|
- * | `m`         | hash   | shard meta: epoch, owner, ver, cursor, part, vis, wm, xmin, floor, issued                      |
+ * | `m`         | hash   | shard meta: epoch, owner, ver, cursor, part, vis, wm, xmin, floor, skip, issued                |
  * | `r`         | list   | safety ring: `<lsn>-<xid>`, commit order                                                     |
  * | `d`         | hash   | definition digest -> handles, separated by spaces                                            |
  * | `f`         | hash   | handle -> what never changes: registration, definition, fingerprint (three lines)            |
  * | `h`         | hash   | handle -> head: state, tail, counters (see `head.lua`)                                       |
- * | `a`         | hash   | handle -> snapshot attempt as JSON: token, visibility, progress of the promotion             |
+ * | `a`         | hash   | handle -> snapshot attempt as JSON: token, lease, visibility, progress of the promotion      |
+ * | `q`         | hash   | handle -> `<lsn>-<xid> `... of what its snapshot, not known yet, has to show                 |
  * | `v`         | list   | newest first: `<ver> <handle>`, what each version changed                                    |
- * | `c`         | zset   | closed log chunks: `<handle> <id of the last entry>`, all with score 0 (range by text)        |
+ * | `c`         | zset   | closed log chunks: `<handle> <id of the last entry>`, all with score 0 (range by text);      |
+ * |             |        | of a sealed chunk, ` <blob>` (see `blob.ts`) follows                                         |
  * | `x`         | zset   | dead handles awaiting deletion -> time of death in ms                                        |
  * | `l:<h>`     | stream | the log, created with its first entry; id = offset. Until the shape is live: the pending log |
- * | `b:<h>:<n>` | list   | the pieces of snapshot chunk n                                                               |
+ * | `b:<h>:<n>` | list   | the pieces of snapshot chunk n, each as it was written or compressed                         |
+ * | `z:<h>:<t>` | list   | a blob: the blocks of a sealed chunk, after their table                                      |
+ * | `y`         | zset   | blobs that no chunk names, yet or any more: `<handle> <token>` -> time of the last use in ms |
+ * | `k`         | set    | handles whose old entries are to be merged                                                   |
  *
  * LSNs, xids and stream ids are zero-padded decimals of 20 digits (`id` = two of them and a dash), so that scripts
  * compare them as text: a Lua number is a double (spec R 12.3.2a).
@@ -48,6 +53,9 @@ export class ShardKeys {
   get attempts(): string {
     return `${this.#prefix}a`;
   }
+  get doubts(): string {
+    return `${this.#prefix}q`;
+  }
   get versions(): string {
     return `${this.#prefix}v`;
   }
@@ -56,6 +64,15 @@ export class ShardKeys {
   }
   get dead(): string {
     return `${this.#prefix}x`;
+  }
+  get unusedBlobs(): string {
+    return `${this.#prefix}y`;
+  }
+  get compacted(): string {
+    return `${this.#prefix}k`;
+  }
+  blob(handle: string, token: string): string {
+    return `${this.#prefix}z:${handle}:${token}`;
   }
   log(handle: string): string {
     return `${this.#prefix}l:${handle}`;

@@ -29,7 +29,7 @@ describe('outages of redis', () => {
 
   const open = (options: Partial<RedisShapeStoreOptions> = {}, log: Logger = silentLogger) =>
     disposable(
-      openRedisShapeStore({ url: server.url, connectionWaitMs: 100, ...options }, { clock: systemClock, log }),
+      openRedisShapeStore({ url: server.url, connectionWaitMs: 3_000, ...options }, { clock: systemClock, log }),
     );
 
   async function isUnavailable(call: Promise<unknown>): Promise<boolean> {

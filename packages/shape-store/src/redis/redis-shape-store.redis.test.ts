@@ -199,7 +199,7 @@ describe('the shape store in redis', () => {
     const log = new ShardKeys(shard).log(handle);
     const refused = async (after: number) => {
       const error = await store.readLog(shard, head, offset(after)).catch((caught: unknown) => caught);
-      expect(isShapecastError(error, 'STORE_UNAVAILABLE')).toBe(true);
+      expect(isShapecastError(error, 'SHAPE_DATA_LOST')).toBe(true);
     };
     await client.xdel(log, '5-0');
     await refused(3);

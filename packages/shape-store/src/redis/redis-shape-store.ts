@@ -1,9 +1,11 @@
 import type { LogOffset, Lsn } from '@shapecast/log';
 import type { Fingerprint } from '@shapecast/shape';
 import { silentLogger, type Clock, type Logger } from '@shapecast/service-kit';
+import type { EntryMerger } from '../compaction.ts';
 import { DEFAULT_LIMITS, type ShapeStoreLimits } from '../limits.ts';
 import type {
   AppendBatch,
+  AttemptStart,
   CreateRequest,
   ShapeFailure,
   ShapeHead,
@@ -11,16 +13,20 @@ import type {
   ShardId,
   ShardMeta,
   ShardState,
+  SnapshotDoubt,
   SnapshotVisibility,
+  VisibilityOutcome,
   WriteOutcome,
 } from '../shape-store.ts';
 import { decodeFingerprint, decodeMeta, META_FIELDS, type MetaFields } from './codec.ts';
 import { RedisConnection, type RedisConnectionOptions } from './connection.ts';
-import type { StoreContext } from './context.ts';
+import { randomToken, type StoreContext } from './context.ts';
 import { ShardKeys } from './keys.ts';
+import { dropSnapshot } from './drop-snapshot.ts';
 import { loadShapes } from './load-shapes.ts';
 import { readLog } from './read-log.ts';
 import { readRing } from './read-ring.ts';
+import { scanShapes } from './scan-shapes.ts';
 import { acquire } from './scripts/acquire.ts';
 import { append } from './scripts/append.ts';
 import { find } from './scripts/find.ts';
@@ -31,10 +37,16 @@ import { readHeads } from './scripts/read-heads.ts';
 import { readSnapshot } from './scripts/read-snapshot.ts';
 import { release } from './scripts/release.ts';
 import { rotate, snapshotFailed } from './scripts/rotate.ts';
+import { boundRing } from './scripts/bound-ring.ts';
+import { snapshotBeat } from './scripts/snapshot-beat.ts';
 import { snapshotBegin } from './scripts/snapshot-begin.ts';
 import { snapshotDone } from './scripts/snapshot-done.ts';
+import { snapshotDoubts } from './scripts/snapshot-doubts.ts';
 import { snapshotKnown } from './scripts/snapshot-known.ts';
 import { snapshotPart } from './scripts/snapshot-part.ts';
+import { compact } from './sealed/compact.ts';
+import { seal } from './sealed/seal.ts';
+import { sealSnapshot } from './sealed/seal-snapshot.ts';
 import { sweep } from './sweep.ts';
 
 export interface RedisShapeStoreOptions extends RedisConnectionOptions {
@@ -50,9 +62,9 @@ export function openRedisShapeStore(
   deps: { readonly clock: Clock; readonly log: Logger },
 ): ShapeStore {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  // The server is the same, so one of the two connections is enough to report an outage.
-  const appends = new RedisConnection({ ...deps, log: silentLogger }, options);
-  return new RedisShapeStore({ redis: new RedisConnection(deps, options), limits }, { redis: appends, limits });
+  // The server is the same, so one of the connections is enough to report an outage.
+  const silent = () => ({ redis: new RedisConnection({ ...deps, log: silentLogger }, options), limits });
+  return new RedisShapeStore({ redis: new RedisConnection(deps, options), limits }, silent(), silent());
 }
 
 /** Attempts whose pieces are counted at the same time; the oldest are forgotten, and then written without the count. */
@@ -66,12 +78,15 @@ class RedisShapeStore implements ShapeStore {
    * that somebody waits for, would stand in line behind it.
    */
   readonly #appends: StoreContext;
+  /** So have the snapshots that are written: they must not slow the changes (spec O 3.2). */
+  readonly #snapshots: StoreContext;
   /** Pieces written by the snapshot attempts of this process, by token; see `snapshot-part.lua`. */
   readonly #written = new Map<string, number>();
 
-  constructor(context: StoreContext, appends: StoreContext) {
+  constructor(context: StoreContext, appends: StoreContext, snapshots: StoreContext) {
     this.#context = context;
     this.#appends = appends;
+    this.#snapshots = snapshots;
   }
 
   acquire(shard: ShardId, owner: string): Promise<ShardMeta> {
@@ -108,9 +123,9 @@ class RedisShapeStore implements ShapeStore {
     return find(this.#context, new ShardKeys(shard), digest);
   }
 
-  async snapshotBegin(shard: ShardId, handle: string, token: string): Promise<boolean> {
-    const begun = await snapshotBegin(this.#context, new ShardKeys(shard), handle, token);
-    if (begun) this.#written.set(token, 0);
+  async snapshotBegin(shard: ShardId, handle: string, token: string): Promise<AttemptStart> {
+    const begun = await snapshotBegin(this.#snapshots, new ShardKeys(shard), handle, token);
+    if (begun === 'begun' && !this.#written.has(token)) this.#written.set(token, 0);
     for (const oldest of this.#written.keys()) {
       if (this.#written.size <= MAX_ATTEMPTS) break;
       this.#written.delete(oldest);
@@ -118,8 +133,25 @@ class RedisShapeStore implements ShapeStore {
     return begun;
   }
 
-  snapshotKnown(shard: ShardId, handle: string, token: string, visibility: SnapshotVisibility): Promise<boolean> {
-    return snapshotKnown(this.#context, new ShardKeys(shard), handle, token, visibility);
+  snapshotBeat(shard: ShardId, handle: string, token: string): Promise<boolean> {
+    return snapshotBeat(this.#context, new ShardKeys(shard), handle, token, 'renew');
+  }
+
+  snapshotYield(shard: ShardId, handle: string, token: string): Promise<boolean> {
+    return snapshotBeat(this.#context, new ShardKeys(shard), handle, token, 'give up');
+  }
+
+  snapshotKnown(
+    shard: ShardId,
+    handle: string,
+    token: string,
+    visibility: SnapshotVisibility,
+  ): Promise<VisibilityOutcome> {
+    return snapshotKnown(this.#snapshots, new ShardKeys(shard), handle, token, visibility);
+  }
+
+  snapshotDoubts(shard: ShardId, doubts: readonly SnapshotDoubt[]): Promise<readonly string[]> {
+    return snapshotDoubts(this.#appends, new ShardKeys(shard), doubts);
   }
 
   async snapshotPart(
@@ -129,25 +161,27 @@ class RedisShapeStore implements ShapeStore {
     part: { readonly chunk: number; readonly bytes: Uint8Array; readonly close: boolean },
   ): Promise<boolean> {
     const before = this.#written.get(token);
-    const written = await snapshotPart(this.#context, new ShardKeys(shard), handle, token, part, before ?? -1);
+    const written = await snapshotPart(this.#snapshots, new ShardKeys(shard), handle, token, part, before ?? -1);
     if (written && before !== undefined) this.#written.set(token, before + 1);
     return written;
   }
 
   async snapshotDone(shard: ShardId, handle: string, token: string): Promise<boolean> {
-    const done = await snapshotDone(this.#context, new ShardKeys(shard), handle, token);
+    const done = await snapshotDone(this.#snapshots, new ShardKeys(shard), handle, token);
     this.#written.delete(token);
     return done;
   }
 
   async snapshotFailed(shard: ShardId, handle: string, token: string, failure: ShapeFailure): Promise<boolean> {
-    const failed = await snapshotFailed(this.#context, new ShardKeys(shard), handle, token, failure);
+    const keys = new ShardKeys(shard);
+    const failed = await snapshotFailed(this.#context, keys, handle, token, failure);
     this.#written.delete(token);
+    if (failed) await dropSnapshot(this.#context, keys, handle);
     return failed;
   }
 
   promote(shard: ShardId, handle: string, limit: number): Promise<number | undefined> {
-    return promote(this.#context, new ShardKeys(shard), handle, limit);
+    return promote(this.#snapshots, new ShardKeys(shard), handle, limit);
   }
 
   rotate(shard: ShardId, handle: string, failure: ShapeFailure): Promise<boolean> {
@@ -158,8 +192,33 @@ class RedisShapeStore implements ShapeStore {
     return readRing(this.#context, new ShardKeys(shard), upTo);
   }
 
+  async skipRing(shard: ShardId): Promise<void> {
+    const { meta } = new ShardKeys(shard);
+    await this.#context.redis.run('skip-ring', (client) => client.hset(meta, 'skip', randomToken()));
+  }
+
+  boundRing(shard: ShardId, skipped: string, newest: bigint): Promise<void> {
+    return boundRing(this.#context, new ShardKeys(shard), skipped, newest);
+  }
+
   sweep(shard: ShardId, graceMs: number): Promise<number> {
     return sweep(this.#context, new ShardKeys(shard), graceMs);
+  }
+
+  scanShapes(shard: ShardId, cursor?: string) {
+    return scanShapes(this.#context, new ShardKeys(shard), cursor);
+  }
+
+  seal(shard: ShardId, cursor?: string) {
+    return seal(this.#context, new ShardKeys(shard), cursor);
+  }
+
+  sealSnapshot(shard: ShardId, handle: string, chunk: number) {
+    return sealSnapshot(this.#context, new ShardKeys(shard), handle, chunk);
+  }
+
+  compact(shard: ShardId, handle: string, merge: () => EntryMerger) {
+    return compact(this.#context, new ShardKeys(shard), handle, merge);
   }
 
   async readHead(shard: ShardId, handle: string): Promise<ShapeHead | undefined> {
@@ -177,8 +236,8 @@ class RedisShapeStore implements ShapeStore {
     return readHeads(this.#context, new ShardKeys(shard), handles);
   }
 
-  readLog(shard: ShardId, head: ShapeHead, after: LogOffset, maxBytes = Infinity) {
-    return readLog(this.#context, new ShardKeys(shard), head, after, maxBytes);
+  readLog(shard: ShardId, head: ShapeHead, after: LogOffset, maxBytes = Infinity, place?: string) {
+    return readLog(this.#context, new ShardKeys(shard), head, after, maxBytes, place);
   }
 
   readSnapshot(shard: ShardId, handle: string, chunk: number, fromPart: number, maxBytes: number) {
@@ -190,6 +249,6 @@ class RedisShapeStore implements ShapeStore {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#context.redis.close(), this.#appends.redis.close()]);
+    await Promise.all([this.#context, this.#appends, this.#snapshots].map(({ redis }) => redis.close()));
   }
 }

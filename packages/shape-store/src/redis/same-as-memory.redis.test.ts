@@ -5,6 +5,7 @@ import { sharedRedisUrl } from '@shapecast/testkit';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { at, bytes, disposable, FAILURE, follow, newShard, Owner, request } from '../contract/fixtures.ts';
+import { LastWins, sealAll } from '../contract/upkeep.contract.ts';
 import { openMemoryShapeStore } from '../memory/memory-shape-store.ts';
 import type { LogEntry, ShapeStore } from '../shape-store.ts';
 import { openRedisShapeStore } from './redis-shape-store.ts';
@@ -12,16 +13,17 @@ import { openRedisShapeStore } from './redis-shape-store.ts';
 // The two stores share no line of the logic that matters, so what both answer is probably right.
 
 const TABLES = 3;
-const LIMITS = { pendingMaxEntries: 12, pendingMaxBytes: 130, ringMaxEntries: 8, versionsKept: 10 };
+const LIMITS = { pendingMaxEntries: 12, pendingMaxBytes: 130, ringMaxEntries: 8, versionsKept: 10, leaseMs: 0 };
 
 type Action =
   | {
-      readonly kind: 'create' | 'begin' | 'part' | 'done' | 'snapshot' | 'fail' | 'rotate';
+      readonly kind: 'create' | 'begin' | 'part' | 'done' | 'snapshot' | 'fail' | 'rotate' | 'beat' | 'doubt';
       readonly table: number;
       readonly flag: boolean;
     }
   | { readonly kind: 'promote'; readonly table: number; readonly limit: number }
   | { readonly kind: 'sweep' | 'acquire' }
+  | { readonly kind: 'seal' | 'compact'; readonly table: number }
   | { readonly kind: 'step'; readonly whole: boolean; readonly sizes: readonly number[]; readonly again: boolean };
 
 const table = fc.nat(TABLES - 1);
@@ -31,9 +33,13 @@ const arbitraryAction: fc.Arbitrary<Action> = fc.oneof(
     arbitrary: fc.record({ kind: fc.constantFrom('create', 'begin', 'part', 'done'), table, flag: fc.boolean() }),
   },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('snapshot'), table, flag: fc.boolean() }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('fail', 'rotate'), table, flag: fc.boolean() }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constantFrom('fail', 'rotate', 'beat', 'doubt'), table, flag: fc.boolean() }),
+  },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('promote'), table, limit: fc.integer({ min: 1, max: 14 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('sweep', 'acquire') }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('seal', 'compact'), table }) },
   {
     weight: 6,
     arbitrary: fc.record({
@@ -65,7 +71,10 @@ class Run {
     const store = this.#store;
     switch (action.kind) {
       case 'create': {
-        const { handle, created } = await store.getOrCreate(this.#shard, request(`t${action.table}`, 40));
+        const { handle, created } = await store.getOrCreate(this.#shard, {
+          ...request(`t${action.table}`, 40),
+          compaction: action.table > 0,
+        });
         if (created) this.#handles[action.table]?.push(handle);
         return created;
       }
@@ -73,7 +82,7 @@ class Run {
         const handle = this.#current(action.table);
         const token = randomUUID();
         const begun = await store.snapshotBegin(this.#shard, handle, token);
-        if (begun) this.#tokens.set(handle, token);
+        if (begun === 'begun') this.#tokens.set(handle, token);
         const [xmax, insertLsn] = [this.#lsn + 102n, (this.#lsn + 3n) as Lsn];
         const visibility = { xmin: xmax - 6n, xmax, xip: [xmax - 5n, xmax - 2n], insertLsn };
         return [begun, await store.snapshotKnown(this.#shard, handle, token, visibility)];
@@ -98,12 +107,35 @@ class Run {
         const handle = this.#current(action.table);
         return store.snapshotFailed(this.#shard, handle, this.#token(handle), FAILURE);
       }
+      case 'beat': {
+        const handle = this.#current(action.table);
+        const token = this.#token(handle);
+        return action.flag
+          ? store.snapshotBeat(this.#shard, handle, token)
+          : store.snapshotYield(this.#shard, handle, token);
+      }
+      case 'doubt': {
+        const [lsn, xid] = [(this.#lsn - 1n) as Lsn, this.#lsn + (action.flag ? 99n : 97n)];
+        const doubts = await store.snapshotDoubts(this.#shard, [{ handle: this.#current(action.table), lsn, xid }]);
+        return doubts.length;
+      }
       case 'rotate':
         return store.rotate(this.#shard, this.#current(action.table), FAILURE);
       case 'promote':
         return store.promote(this.#shard, this.#current(action.table), action.limit);
       case 'sweep':
         return store.sweep(this.#shard, 0);
+      case 'seal':
+        // Nothing that a caller sees says whether a store seals.
+        await sealAll(store, this.#shard);
+        return undefined;
+      case 'compact':
+        await sealAll(store, this.#shard);
+        return store.compact(
+          this.#shard,
+          this.#current(action.table),
+          () => new LastWins((text) => String(text.length % 2)),
+        );
       case 'acquire':
         this.#owner = await Owner.acquire(store, this.#shard);
         return this.#owner.state.epoch;
@@ -164,12 +196,17 @@ class Run {
       }
     }
     const all = this.#handles.flat();
+    const { shapes: uses } = await this.#store.scanShapes(this.#shard);
     const { shapes: records } = await this.#store.loadShapes(this.#shard);
     const meta = await this.#store.readMeta(this.#shard);
     return {
       shapes,
       records: records
         .map(({ handle, ...record }) => ({ ...record, name: all.indexOf(handle) }))
+        .toSorted((a, b) => a.name - b.name),
+      // What is held depends on how; the rest does not.
+      uses: uses
+        .map(({ handle, heldBytes: _, snapshotToSeal: __, ...use }) => ({ ...use, name: all.indexOf(handle) }))
         .toSorted((a, b) => a.name - b.name),
       meta: meta && { ...meta, owner: '', ver: meta.ver.split(':')[0] },
       ring: await this.#store.readRing(this.#shard, this.#lsn as Lsn),

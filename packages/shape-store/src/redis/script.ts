@@ -27,12 +27,15 @@ export interface ScriptOptions {
   readonly shared?: readonly string[];
   /** Replies hold bytes, not text. */
   readonly bytes?: boolean;
+  /** Runs also when the server is out of memory: it makes room, or is what making room begins with. */
+  readonly whenFull?: boolean;
 }
 
 /** Reads a script from its file, once, when the process starts. */
 export function defineScript<Reply>(url: URL, options: ScriptOptions = {}): Script<Reply> {
   const files = [...(options.shared ?? []).map((file) => new URL(`./${file}`, url)), url];
-  const text = files.map((file) => readFileSync(file, 'utf8')).join('\n');
+  const flags = options.whenFull === true ? '#!lua flags=allow-oom\n' : '';
+  const text = flags + files.map((file) => readFileSync(file, 'utf8')).join('\n');
   const sha = createHash('sha1').update(text).digest('hex');
   const name = basename(fileURLToPath(url), '.lua');
   const command = options.bytes ? 'callBuffer' : 'call';

@@ -21,9 +21,10 @@
   ARGV[10]    xid below which the ring may forget, or empty /
   ARGV[11]    random token for a new version
   ARGV[12]    bytes and ARGV[13] entries that a pending log may hold
-  ARGV[14]    transactions that the ring may hold, ARGV[15] versions to keep, ARGV[16] failure of an overflow
-  ARGV[17]    transactions of the whole step, R: ARGV[18] ring items, G: ARGV[19] groups
-  ARGV[20..]  R items '<lsn>-<xid>'; G handles; G counts; for each entry of each group: id, xid, bytes
+  ARGV[14]    transactions that the ring may hold, ARGV[15] versions to keep
+  ARGV[16]    failure of an overflow, ARGV[17] failure of a shape whose stream is gone
+  ARGV[18]    transactions of the whole step, R: ARGV[19] ring items, G: ARGV[20] groups
+  ARGV[21..]  R items '<lsn>-<xid>'; G handles; G counts; for each entry of each group: id, xid, bytes
 
   Returns 'ok', or what differs: 'epoch', 'ver', 'cursor', 'part'
 ]]
@@ -33,8 +34,8 @@ if meta[3] ~= ARGV[3] then return 'ver' end
 if meta[4] ~= ARGV[4] then return 'cursor' end
 if ARGV[5] ~= '' and meta[5] ~= ARGV[5] then return 'part' end
 
-local ring_size, groups = tonumber(ARGV[18]), tonumber(ARGV[19])
-local first_handle = 20 + ring_size
+local ring_size, groups = tonumber(ARGV[19]), tonumber(ARGV[20])
+local first_handle = 21 + ring_size
 local first_count = first_handle + groups
 local arg = first_count + groups
 local pending_bytes, pending_entries = tonumber(ARGV[12]), tonumber(ARGV[13])
@@ -51,7 +52,7 @@ for g = 1, groups do
     local handle, key = ARGV[first_handle + g - 1], KEYS[7 + g]
     local live, attempt, xip = h.state == 'l', nil, nil
     local open, stored, entries, tail = h.open, h.stored, h.entries, h.tail
-    local overflow = false
+    local added, failure = 0, nil
     for j = arg, last, 3 do
       local id = ARGV[j]
       if id > stored then
@@ -69,19 +70,31 @@ for g = 1, groups do
           end
         end
         if not live and (entries + 1 > pending_entries or open + #bytes > pending_bytes) then
-          overflow = true
+          failure = ARGV[16]
           break
         end
         if keep then
-          local reply = redis.pcall('XADD', key, id, live and 'j' or ARGV[j + 1], bytes)
+          local reply
+          if tail == ZERO_ID then
+            reply = redis.pcall('XADD', key, id, live and 'j' or ARGV[j + 1], bytes)
+          else
+            -- A log that had entries has a stream, if an empty one: otherwise somebody deleted it (spec O F146).
+            reply = redis.pcall('XADD', key, 'NOMKSTREAM', id, 'j', bytes)
+            if not reply then
+              failure = ARGV[17]
+              break
+            end
+          end
           if type(reply) == 'table' and not string.find(reply.err, 'equal or smaller', 1, true) then return reply end
           entries = entries + 1
           open = open + #bytes
           if live then
             tail = id
+            added = added + #bytes
             if open >= h.limit then
               redis.call('ZADD', KEYS[5], 0, chunk_end(handle, id))
               open = 0
+              h.last = id
             end
           end
         end
@@ -89,8 +102,9 @@ for g = 1, groups do
       end
     end
     h.open, h.stored, h.entries, h.tail = open, stored, entries, tail
-    if overflow then
-      bury(KEYS[7], handle, h, ARGV[16])
+    h.log, h.held = h.log + added, h.held + added
+    if failure then
+      bury(KEYS[7], handle, h, failure)
       ver = bump(KEYS[1], KEYS[6], ver, ARGV[11], handle, tonumber(ARGV[15]))
     end
     changed[n + 1], changed[n + 2] = handle, write_head(h)
@@ -103,7 +117,7 @@ if n > 0 then redis.call('HSET', KEYS[3], unpack(changed, 1, n)) end
 -- The ring is in commit order, so what it already has is a prefix of the items.
 if ring_size > 0 then
   local newest = redis.call('LINDEX', KEYS[2], -1)
-  local from, to = 20, 19 + ring_size
+  local from, to = 21, 20 + ring_size
   while newest and from <= to and string.sub(ARGV[from], 1, 20) <= string.sub(newest, 1, 20) do from = from + 1 end
   for i = from, to, 1000 do redis.call('RPUSH', KEYS[2], unpack(ARGV, i, math.min(i + 999, to))) end
 end
@@ -117,7 +131,7 @@ end
 local xmin = meta[8] or ZERO_LSN
 if ARGV[10] > xmin then xmin = ARGV[10] end
 if xmin ~= ZERO_LSN then
-  local budget, dropped, more = 1000 + tonumber(ARGV[17]), 0, true
+  local budget, dropped, more = 1000 + tonumber(ARGV[18]), 0, true
   while more and dropped < budget do
     local page = redis.call('LRANGE', KEYS[2], dropped, dropped + 199)
     more = #page == 200
@@ -133,7 +147,13 @@ if xmin ~= ZERO_LSN then
 end
 local excess = redis.call('LLEN', KEYS[2]) - tonumber(ARGV[14])
 if excess > 0 then
-  local floor = string.sub(redis.call('LINDEX', KEYS[2], excess - 1), 1, 20)
+  -- The newest xid among those that go: commit order is not the order of xids.
+  local floor = redis.call('HGET', KEYS[1], 'floor')
+  for from = 0, excess - 1, 1000 do
+    for _, item in ipairs(redis.call('LRANGE', KEYS[2], from, math.min(from + 999, excess - 1))) do
+      if string.sub(item, 22) > floor then floor = string.sub(item, 22) end
+    end
+  end
   redis.call('LTRIM', KEYS[2], excess, -1)
   redis.call('HSET', KEYS[1], 'floor', floor)
 end

@@ -1,5 +1,5 @@
 import type { AppendBatch, LogEntry, ShardState, WriteOutcome } from '../../shape-store.ts';
-import { PENDING_OVERFLOW } from '../../limits.ts';
+import { DATA_LOST, PENDING_OVERFLOW } from '../../limits.ts';
 import { encodeCursor, encodeId, padded } from '../codec.ts';
 import { unavailable } from '../connection.ts';
 import { randomToken, type StoreContext } from '../context.ts';
@@ -55,6 +55,7 @@ export async function append(
         limits.ringMaxEntries,
         limits.versionsKept,
         JSON.stringify(PENDING_OVERFLOW),
+        JSON.stringify(DATA_LOST),
         batch.transactions.length,
         slice.transactions.length,
         groups.length,

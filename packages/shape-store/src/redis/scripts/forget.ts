@@ -5,8 +5,8 @@ import { defineScript } from '../script.ts';
 const run = defineScript<1>(new URL('./forget.lua', import.meta.url));
 
 export async function forget({ redis }: StoreContext, keys: ShardKeys, handles: readonly string[]): Promise<void> {
-  const { heads, definitions, attempts, digests, chunks, dead } = keys;
-  const names = [heads, definitions, attempts, digests, chunks, dead];
+  const { heads, definitions, attempts, digests, chunks, dead, compacted, doubts } = keys;
+  const names = [heads, definitions, attempts, digests, chunks, dead, compacted, doubts];
   await run.many(
     redis,
     handles.map((handle) => ({ keys: names, args: [handle] })),

@@ -4,9 +4,10 @@
 
   A definition is found by its digest and compared in full. The digest may still name a handle that died in an append.
 
-  KEYS[1] m  KEYS[2] d  KEYS[3] f  KEYS[4] h  KEYS[5] v
+  KEYS[1] m  KEYS[2] d  KEYS[3] f  KEYS[4] h  KEYS[5] v  KEYS[6] k
   ARGV[1] digest  ARGV[2] definition  ARGV[3] fingerprint  ARGV[4] JSON bytes at which a chunk closes
   ARGV[5] first half of a new handle  ARGV[6] random token for the version  ARGV[7] versions to keep
+  ARGV[8] 1 to have old entries of the log merged
 
   Returns {handle, 1 if created else 0}
 ]]
@@ -36,10 +37,11 @@ redis.call('HSET', KEYS[3], handle,
   registered .. ' ' .. ARGV[4] .. ' ' .. ARGV[1] .. '\n' .. ARGV[2] .. '\n' .. ARGV[3])
 redis.call('HSET', KEYS[4], handle, write_head({
   state = 'c', stored = ZERO_ID, tail = ZERO_ID, entries = 0, open = 0, limit = tonumber(ARGV[4]), filter = ZERO_LSN,
-  closed = 0, flag = 'n', failure = '',
+  closed = 0, flag = 'n', log = 0, snap = 0, held = 0, last = NONE, sealed = NONE, failure = '',
 }))
 others[#others + 1] = handle
 redis.call('HSET', KEYS[2], ARGV[1], table.concat(others, ' '))
 redis.call('HSET', KEYS[1], 'issued', string.format('%.0f', issued))
+if ARGV[8] == '1' then redis.call('SADD', KEYS[6], handle) end
 bump(KEYS[1], KEYS[5], meta[1], ARGV[6], handle, tonumber(ARGV[7]))
 return { handle, 1 }

@@ -13,7 +13,7 @@ const run = defineScript<[handle: string, created: 0 | 1]>(new URL('./get-or-cre
 export async function getOrCreate({ redis, limits }: StoreContext, keys: ShardKeys, request: CreateRequest) {
   const [handle, created] = await run(
     redis,
-    [keys.meta, keys.digests, keys.definitions, keys.heads, keys.versions],
+    [keys.meta, keys.digests, keys.definitions, keys.heads, keys.versions, keys.compacted],
     [
       request.digest,
       canonicalText(request.definition),
@@ -22,6 +22,7 @@ export async function getOrCreate({ redis, limits }: StoreContext, keys: ShardKe
       handlePrefix(request.digest),
       randomToken(),
       limits.versionsKept,
+      request.compaction === true ? 1 : 0,
     ],
   );
   return { handle, created: created === 1 };

@@ -10,28 +10,37 @@
     limit    JSON bytes at which a chunk closes
     filter   LSN up to which entries pass the snapshot's filter; zeros when the shard is past it
     closed   snapshot chunks closed
-    flag     n no snapshot data, r chunk 0 is readable, f every chunk is closed
+    flag     n no snapshot data, r chunk 0 is readable, f every chunk is closed, z and compressed
+    log      JSON bytes of the log's entries
+    snap     JSON bytes of the snapshot
+    held     bytes of both as they are held here: less once they are compressed
+    last     id of the last closed chunk's end, or -
+    sealed   id of the end of the last sealed chunk, or -; entries up to it are no longer in the stream
     failure  why a dead shape died, as JSON, or empty
 ]]
 local ZERO_ID = '00000000000000000000-00000000000000000000'
 local ZERO_LSN = '00000000000000000000'
 -- The state and the two ids have a fixed width: cutting is cheaper than matching, and this runs for every shape of an append.
-local COUNTERS = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%l) (.*)$'
+local COUNTERS = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%l) (%d+) (%d+) (%d+) (%S+) (%S+) (.*)$'
+local NONE = '-'
 
 local function read_head(text)
   if not text then return nil end
-  local entries, open, limit, filter, closed, flag, failure = string.match(text, COUNTERS, 87)
+  local entries, open, limit, filter, closed, flag, log, snap, held, last, sealed, failure =
+    string.match(text, COUNTERS, 87)
   return {
     state = string.sub(text, 1, 1), stored = string.sub(text, 3, 43), tail = string.sub(text, 45, 85),
     entries = tonumber(entries), open = tonumber(open), limit = tonumber(limit), filter = filter,
-    closed = tonumber(closed), flag = flag, failure = failure,
+    closed = tonumber(closed), flag = flag, log = tonumber(log), snap = tonumber(snap), held = tonumber(held),
+    last = last, sealed = sealed, failure = failure,
   }
 end
 
 -- Counters stay far below 10^14, up to which Lua writes a number in full.
 local function write_head(h)
   return h.state .. ' ' .. h.stored .. ' ' .. h.tail .. ' ' .. h.entries .. ' ' .. h.open .. ' ' .. h.limit .. ' '
-    .. h.filter .. ' ' .. h.closed .. ' ' .. h.flag .. ' ' .. h.failure
+    .. h.filter .. ' ' .. h.closed .. ' ' .. h.flag .. ' ' .. h.log .. ' ' .. h.snap .. ' ' .. h.held .. ' '
+    .. h.last .. ' ' .. h.sealed .. ' ' .. h.failure
 end
 
 local function pad(digits)
@@ -56,7 +65,14 @@ local function is_visible(attempt, xip, xid)
   return xid < attempt.xmin or (xid < attempt.xmax and not xip[xid])
 end
 
--- The member of the chunk index for a chunk that ends with an entry.
+-- The member of the chunk index for a chunk that ends with an entry. `seal.lua` adds where its entries went.
 local function chunk_end(handle, id)
   return handle .. ' ' .. id
+end
+
+-- The last entry of a log at or before an id, padded; zeros when there is none. What is sealed left the stream.
+local function last_entry(log_key, h, id)
+  local seen = redis.call('XREVRANGE', log_key, id, '-', 'COUNT', 1)[1]
+  if seen then return pad_id(seen[1]) end
+  return h.sealed == NONE and ZERO_ID or h.sealed
 end

@@ -29,9 +29,11 @@ for _, entry in ipairs(page) do
     attempt.kept = attempt.kept + 1
     attempt.open = attempt.open + #entry[2][2]
     attempt.tail = id
+    h.log, h.held = h.log + #entry[2][2], h.held + #entry[2][2]
     if attempt.open >= h.limit then
       redis.call('ZADD', KEYS[4], 0, chunk_end(handle, id))
       attempt.open = 0
+      h.last = id
     end
   end
   attempt.from = id

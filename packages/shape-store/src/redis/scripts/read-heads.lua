@@ -19,8 +19,7 @@ for i, head in ipairs(heads) do
     -- Of fixed width: one letter, a space, an id of 41 characters, a space, the tail.
     tail = string.sub(head, 45, 85)
     if tail > visible then
-      local seen = redis.call('XREVRANGE', KEYS[2 + i], visible, '-', 'COUNT', 1)[1]
-      tail = seen and seen[1] or ZERO_ID
+      tail = last_entry(KEYS[2 + i], read_head(head), visible)
     end
   end
   out[n + 1], out[n + 2] = head, tail

@@ -29,10 +29,13 @@ function decodeReply(handles: readonly string[], [vis, wm, ...fields]: (string |
   return handles.map((handle, i) => {
     const text = fields[2 * i];
     if (!text) return undefined;
-    const { failure, ...head } = decodeHead(text);
+    const { state, closedChunks, snapshotStarted, snapshotComplete, failure } = decodeHead(text);
     return {
-      ...head,
       handle,
+      state,
+      closedChunks,
+      snapshotStarted,
+      snapshotComplete,
       tail: decodeTail(fields[2 * i + 1] as string),
       visible: decodeId(vis as string),
       watermark: BigInt(wm as string) as Lsn,

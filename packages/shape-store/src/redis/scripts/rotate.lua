@@ -24,8 +24,7 @@ if h.state == 'd' then return 0 end
 local meta = redis.call('HMGET', KEYS[1], 'ver', 'vis')
 -- A transaction that was applied half-way must not show when the shard moves on without the shape.
 if h.state == 'l' and h.tail > meta[2] then
-  local seen = redis.call('XREVRANGE', KEYS[7], meta[2], '-', 'COUNT', 1)[1]
-  h.tail = seen and pad_id(seen[1]) or ZERO_ID
+  h.tail = last_entry(KEYS[7], h, meta[2])
 end
 bury(KEYS[6], handle, h, ARGV[2])
 redis.call('HSET', KEYS[2], handle, write_head(h))

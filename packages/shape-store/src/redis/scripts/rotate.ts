@@ -4,7 +4,10 @@ import { randomToken, type StoreContext } from '../context.ts';
 import type { ShardKeys } from '../keys.ts';
 import { defineScript } from '../script.ts';
 
-const run = defineScript<0 | 1 | 2>(new URL('./rotate.lua', import.meta.url), { shared: ['head.lua', 'version.lua'] });
+const run = defineScript<0 | 1 | 2>(new URL('./rotate.lua', import.meta.url), {
+  shared: ['head.lua', 'version.lua'],
+  whenFull: true,
+});
 
 /** False when the shape is gone already. */
 export async function rotate(

@@ -1,8 +1,9 @@
+import type { AttemptStart } from '../../shape-store.ts';
 import { randomToken, type StoreContext } from '../context.ts';
 import type { ShardKeys } from '../keys.ts';
 import { defineScript } from '../script.ts';
 
-const run = defineScript<0 | 1>(new URL('./snapshot-begin.lua', import.meta.url), {
+const run = defineScript<AttemptStart>(new URL('./snapshot-begin.lua', import.meta.url), {
   shared: ['head.lua', 'version.lua'],
 });
 
@@ -11,7 +12,7 @@ export async function snapshotBegin(
   keys: ShardKeys,
   handle: string,
   token: string,
-): Promise<boolean> {
-  const args = [handle, token, randomToken(), limits.versionsKept];
-  return (await run(redis, [keys.meta, keys.heads, keys.attempts, keys.versions], args)) === 1;
+): Promise<AttemptStart> {
+  const args = [handle, token, randomToken(), limits.versionsKept, limits.leaseMs];
+  return run(redis, [keys.meta, keys.heads, keys.attempts, keys.versions], args);
 }

@@ -1,15 +1,23 @@
 --[[
   Records what a snapshot sees, before its rows are read. Under the attempt's token, which must not come apart from it.
+  Nothing is recorded when the snapshot does not show what `snapshot-doubts.lua` has remembered: another one will.
 
-  KEYS[1] h  KEYS[2] a
+  KEYS[1] h  KEYS[2] a  KEYS[3] q
   ARGV[1] handle  ARGV[2] token  ARGV[3..6] xmin, xmax, xip list, insert LSN; padded
+  ARGV[7] by what the table was published, or empty
 
-  Returns 1, or 0 when the attempt is no longer current
+  Returns 'known', 'unseen', or 'over' when the attempt is no longer current
 ]]
 local h = read_head(redis.call('HGET', KEYS[1], ARGV[1]))
-if not h or h.state ~= 's' then return 0 end
+if not h or h.state ~= 's' then return 'over' end
 local attempt = cjson.decode(redis.call('HGET', KEYS[2], ARGV[1]))
-if attempt.token ~= ARGV[2] then return 0 end
-attempt.xmin, attempt.xmax, attempt.xip, attempt.insert = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+if attempt.token ~= ARGV[2] then return 'over' end
+attempt.xmin, attempt.xmax, attempt.xip, attempt.insert, attempt.pub = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+attempt.beat = now_ms()
+local xip = running(attempt)
+for lsn, xid in string.gmatch(redis.call('HGET', KEYS[3], ARGV[1]) or '', '(%d+)-(%d+)') do
+  if lsn > attempt.insert or not is_visible(attempt, xip, xid) then return 'unseen' end
+end
+redis.call('HDEL', KEYS[3], ARGV[1])
 redis.call('HSET', KEYS[2], ARGV[1], cjson.encode(attempt))
-return 1
+return 'known'

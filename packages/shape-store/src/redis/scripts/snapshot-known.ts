@@ -1,10 +1,12 @@
-import type { SnapshotVisibility } from '../../shape-store.ts';
+import type { SnapshotVisibility, VisibilityOutcome } from '../../shape-store.ts';
 import { encodeVisibility } from '../codec.ts';
 import type { StoreContext } from '../context.ts';
 import type { ShardKeys } from '../keys.ts';
 import { defineScript } from '../script.ts';
 
-const run = defineScript<0 | 1>(new URL('./snapshot-known.lua', import.meta.url), { shared: ['head.lua'] });
+const run = defineScript<VisibilityOutcome>(new URL('./snapshot-known.lua', import.meta.url), {
+  shared: ['head.lua', 'version.lua'],
+});
 
 export async function snapshotKnown(
   { redis }: StoreContext,
@@ -12,6 +14,7 @@ export async function snapshotKnown(
   handle: string,
   token: string,
   visibility: SnapshotVisibility,
-): Promise<boolean> {
-  return (await run(redis, [keys.heads, keys.attempts], [handle, token, ...encodeVisibility(visibility)])) === 1;
+): Promise<VisibilityOutcome> {
+  const args = [handle, token, ...encodeVisibility(visibility)];
+  return run(redis, [keys.heads, keys.attempts, keys.doubts], args);
 }

@@ -1,5 +1,5 @@
 --[[
-  Appends a piece to the open snapshot chunk, under the attempt's token.
+  Appends a piece to the open snapshot chunk, under the attempt's token, and renews the attempt's lease.
 
   The number of pieces that came before is a second check: a call whose answer was lost may be repeated, and an attempt
   whose beginning was lost by the store fails (spec R 12.5.8).
@@ -25,8 +25,10 @@ if chunk ~= h.closed then return 0 end
 if #ARGV[6] > 0 then
   redis.call('RPUSH', KEYS[3], ARGV[6])
   attempt.in_chunk = attempt.in_chunk + 1
+  h.snap, h.held = h.snap + #ARGV[6], h.held + #ARGV[6]
 end
 attempt.parts = attempt.parts + 1
+attempt.beat = now_ms()
 attempt.last = print
 if #ARGV[6] > 0 or ARGV[4] == '1' then h.flag = 'r' end
 if ARGV[4] == '1' then

@@ -2,7 +2,9 @@ import type { StoreContext } from '../context.ts';
 import type { ShardKeys } from '../keys.ts';
 import { defineScript } from '../script.ts';
 
-const run = defineScript<0 | 1>(new URL('./snapshot-part.lua', import.meta.url), { shared: ['head.lua'] });
+const run = defineScript<0 | 1>(new URL('./snapshot-part.lua', import.meta.url), {
+  shared: ['head.lua', 'version.lua'],
+});
 
 /** `before`: pieces that this attempt has written, -1 when unknown. */
 export async function snapshotPart(

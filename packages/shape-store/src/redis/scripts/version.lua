@@ -16,7 +16,7 @@ local function init_shard(meta_key, versions_key, token)
   local zero = '00000000000000000000-00000000000000000000'
   local ver = '1:' .. token
   redis.call('HSET', meta_key, 'epoch', '0', 'owner', '', 'ver', ver, 'cursor', '0 ' .. zero .. ' 0', 'vis', zero,
-    'wm', '00000000000000000000', 'floor', '00000000000000000000', 'issued', '0')
+    'wm', '00000000000000000000', 'floor', '00000000000000000000', 'skip', 'new', 'issued', '0')
   redis.call('LPUSH', versions_key, ver .. ' -')
   return ver
 end

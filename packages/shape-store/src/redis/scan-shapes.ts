@@ -1,0 +1,20 @@
+import type { ShapePage } from '../shape-store.ts';
+import { decodeHead } from './codec.ts';
+import type { StoreContext } from './context.ts';
+import type { ShardKeys } from './keys.ts';
+
+const PAGE = 500;
+
+/** Heads, a page at a time, as they are at that moment. */
+export async function scanShapes({ redis }: StoreContext, keys: ShardKeys, cursor = '0'): Promise<ShapePage> {
+  const [next, fields] = await redis.run('scan-shapes', (client) => client.hscan(keys.heads, cursor, 'COUNT', PAGE));
+  const handles = fields.filter((_, i) => i % 2 === 0);
+  const compacted =
+    handles.length === 0 ? [] : await redis.run('scan-shapes', (client) => client.smismember(keys.compacted, handles));
+  const shapes = handles.map((handle, i) => {
+    const { state, logBytes, snapshotBytes, heldBytes, ...head } = decodeHead(fields[2 * i + 1] as string);
+    const snapshotToSeal = state === 'live' && head.snapshotComplete && !head.snapshotCompressed;
+    return { handle, state, logBytes, snapshotBytes, heldBytes, snapshotToSeal, compaction: compacted[i] === 1 };
+  });
+  return { shapes, ...(next === '0' ? {} : { cursor: next }) };
+}
