@@ -3,7 +3,10 @@ export { waitFor, type WaitOptions } from './wait-for.ts';
 export { findChromium } from './install/chromium.ts';
 export { startEdge, type Edge, type EdgeKind, type EdgeOptions } from './servers/edge.ts';
 export { startNats, type NatsOptions } from './servers/nats.ts';
-export { startPostgres, type TestPostgres } from './servers/postgres.ts';
+export { defaultPostgresMajor, startPostgres, type TestPostgres } from './servers/postgres.ts';
+export { ageTo, resetWal, type ResetWalOptions } from './servers/reset-wal.ts';
+export { startPgbouncer, type PgbouncerOptions } from './servers/pgbouncer.ts';
+export { enableTls, type TlsFiles } from './servers/postgres-tls.ts';
 export { startRedis, type RedisOptions } from './servers/redis.ts';
 export type { TestServer } from './servers/server-process.ts';
 // Callable inside a vitest run only; importing them elsewhere does no harm.

@@ -38,7 +38,8 @@ export function serviceEnvironment(place: ServicePlace, given: NodeJS.ProcessEnv
     SHAPECAST_REDIS_URL: place.redisUrl,
     SHAPECAST_INSTANCE_ID: place.name,
     ...(place.role === 'api'
-      ? { ELECTRIC_PORT: String(place.port), SHAPECAST_HOST: '127.0.0.1' }
-      : { SHAPECAST_HEALTH_PORT: String(place.port), SHAPECAST_HEALTH_HOST: '127.0.0.1' }),
+      ? { ELECTRIC_PORT: String(place.port), SHAPECAST_HOST: '127.0.0.1', SHAPECAST_HEALTH_PORT: '0' }
+      : { SHAPECAST_HEALTH_PORT: String(place.port) }),
+    SHAPECAST_HEALTH_HOST: '127.0.0.1',
   };
 }

@@ -61,6 +61,8 @@ export class ServiceProcess implements ClusterProcess {
   #startedAt = 0;
   #deaths = 0;
   #stopping = false;
+  /** We made it end, which says nothing about its health. */
+  #killed = false;
   #cancelRestart: (() => void) | undefined;
 
   constructor(node: string, options: ServiceProcessOptions) {
@@ -120,6 +122,7 @@ export class ServiceProcess implements ClusterProcess {
     const child = this.#child;
     if (child?.pid === undefined) return;
     const exited = new Promise<void>((done) => child.once('exit', () => done()));
+    this.#killed = true;
     // Otherwise our own process could end here, with nothing else to wait for.
     child.ref();
     // A paused process would not see anything but SIGKILL.
@@ -174,7 +177,9 @@ export class ServiceProcess implements ClusterProcess {
       this.#deaths = 0;
       this.#backoff.reset();
     }
-    this.#deaths += 1;
+    if (this.#killed) this.#backoff.reset();
+    else this.#deaths += 1;
+    this.#killed = false;
     const delayMs = Math.round(this.#backoff.nextDelayMs());
     const next = this.#options.autoRestart ? `, starts again in ${delayMs} ms` : '';
     this.#options.onChange(`${this.name} (pid ${this.#pid}) ended with ${how}${next}`);

@@ -6,7 +6,7 @@ import { CACHE_DIR } from './project-root.ts';
 import { runTool } from './run-tool.ts';
 
 /** What is not on every machine: servers, and the browser that stands for all browsers. */
-export type ServerName = 'nats-server' | 'redis-server' | 'nginx' | 'varnishd' | 'chromium';
+export type ServerName = 'nats-server' | 'redis-server' | 'nginx' | 'varnishd' | 'pgbouncer' | 'chromium';
 
 /** Where the package of the system has another name than the program. */
 const PACKAGES: Partial<Record<ServerName, string>> = { varnishd: 'varnish' };

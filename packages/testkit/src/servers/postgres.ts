@@ -13,11 +13,21 @@ export interface TestPostgres extends TestServer {
   readonly version: string;
 }
 
+/**
+ * Major version of the servers that tests start without naming one: SHAPECAST_TEST_POSTGRES, else the newest. So
+ * `SHAPECAST_TEST_POSTGRES=14 npm test` runs the whole suite on 14.
+ */
+export function defaultPostgresMajor(env: NodeJS.ProcessEnv = process.env): number {
+  const wanted = env['SHAPECAST_TEST_POSTGRES'];
+  if (wanted === undefined || wanted === '') return DEFAULT_MAJOR;
+  const major = Number(wanted);
+  if (!Number.isInteger(major)) throw new Error(`SHAPECAST_TEST_POSTGRES is a major version such as 14, not ${wanted}`);
+  return major;
+}
+
 /** Starts a throw-away Postgres; majors 14 to 17 are installed into the project's cache on first use. */
 export async function startPostgres(options: LocalPostgresOptions = {}): Promise<TestPostgres> {
-  const { version = DEFAULT_MAJOR } = options;
-  const binaries = options.binaries ?? (version === DEFAULT_MAJOR ? undefined : await postgresBinaries(version));
-  const server = await startLocalPostgres(binaries === undefined ? options : { ...options, binaries });
+  const server = await startLocalPostgres({ ...options, ...(await chosenBinaries(options)) });
   /** Pausing the postmaster alone would leave the sessions that exist at work. */
   const signalFamily = async (signal: NodeJS.Signals): Promise<void> => {
     if (server.pid === undefined) return;
@@ -38,4 +48,11 @@ export async function startPostgres(options: LocalPostgresOptions = {}): Promise
     pause: () => signalFamily('SIGSTOP'),
     resume: () => signalFamily('SIGCONT'),
   };
+}
+
+/** The programs of the wanted version; nothing to add where npm's own, or given ones, are meant. */
+async function chosenBinaries(options: LocalPostgresOptions): Promise<Partial<LocalPostgresOptions>> {
+  if (options.binaries !== undefined) return {};
+  const version = options.version ?? defaultPostgresMajor();
+  return version === DEFAULT_MAJOR ? {} : { version, binaries: await postgresBinaries(version) };
 }
