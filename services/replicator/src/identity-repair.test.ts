@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { ShapecastError } from '@shapecast/errors';
 import type { Relation } from '@shapecast/log';
 import { silentLogger, systemClock, type Clock } from '@shapecast/service-kit';
 import { IdentityRepair } from './identity-repair.ts';
@@ -8,7 +9,7 @@ function relation(oid: number, replicaIdentity: Relation['replicaIdentity']): Re
 }
 
 /** A repair whose attempts the test lets fail, and whose waits take no time. */
-function repairing(failures = 0) {
+function repairing(failures = 0, failure: Error = new Error('the table is locked')) {
   const attempts: number[] = [];
   const waits: number[] = [];
   const clock: Clock = {
@@ -20,7 +21,7 @@ function repairing(failures = 0) {
   const database = {
     repairReplicaIdentity: async (oid: number) => {
       attempts.push(oid);
-      if (attempts.length <= failures) throw new Error('the table is locked');
+      if (attempts.length <= failures) throw failure;
     },
   };
   const stop = new AbortController();
@@ -52,6 +53,14 @@ describe('the repair of replica identities', () => {
     repair.check(relation(2, 'f'));
     await repair.settled();
     expect(attempts).toEqual([2]);
+  });
+
+  test('leaves what is not ours to change to the verification', async () => {
+    const text = 'Database table "public.t2" does not have its replica identity set to FULL';
+    const { repair, attempts, waits } = repairing(Infinity, new ShapecastError('SOURCE_MISCONFIGURED', text));
+    repair.check(relation(2, 'd'));
+    await repair.settled();
+    expect([attempts, waits]).toEqual([[2], []]);
   });
 
   test('ends with the leadership', async () => {

@@ -1,4 +1,5 @@
 import type { SourceDatabase } from '@shapecast/change-source';
+import { isShapecastError } from '@shapecast/errors';
 import type { Relation } from '@shapecast/log';
 import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
 
@@ -57,6 +58,11 @@ export class IdentityRepair {
           if (this.#waiting.get(oid) === relation) this.#waiting.delete(oid);
         } catch (err) {
           if (this.#signal.aborted) return;
+          // Not ours to change: the next verification says so, as long as it is true (spec R 7.9).
+          if (isShapecastError(err, 'SOURCE_MISCONFIGURED')) {
+            this.#waiting.delete(oid);
+            continue;
+          }
           failed = true;
           log.warn({ err, schema, name }, 'replica identity could not be set to full, trying again');
         }

@@ -1,18 +1,24 @@
-import type { ReplicationSession, SourceDatabase } from '@shapecast/change-source';
+import type { ReplicationHandler, ReplicationSession, SourceDatabase } from '@shapecast/change-source';
 import { isShapecastError, ShapecastError } from '@shapecast/errors';
 import { maxLsn, type Lsn, type TransactionPart } from '@shapecast/log';
 import { publishTableSubject, type Messaging } from '@shapecast/messaging';
-import { abortReason, type Clock, type Logger } from '@shapecast/service-kit';
+import { abortReason, emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
+import { watchDdl } from './ddl-watch.ts';
 import { keepLeaderRecord } from './heartbeat.ts';
 import { IdentityRepair } from './identity-repair.ts';
+import { deleteOldStreams } from './old-streams.ts';
 import type { ReplicatorOptions } from './options.ts';
 import { Outbox } from './outbox.ts';
 import { endOf } from './packing.ts';
 import { createProgress, tickPassed, transactionReceived, transactionStored, type Progress } from './progress.ts';
+import { PublicationKeeper } from './publication/publication-keeper.ts';
 import { publishTable } from './publish-table.ts';
 import type { ReplicatorStatus } from './status.ts';
+import { ResentCheck, type Divergence } from './resent-check.ts';
+import { storedTransactions } from './stored-transactions.ts';
 import type { StreamEnd } from './stream-end.ts';
 import { takeOver, type Epoch } from './take-over.ts';
+import { verifiedHandler } from './verified-handler.ts';
 
 export interface LeadDeps {
   readonly session: ReplicationSession;
@@ -52,6 +58,8 @@ class Leadership {
   /** Where the stream ends as far as it was acknowledged. */
   #stored: Pick<StreamEnd, 'seq' | 'chain' | 'held'>;
   #copied: { confirmed: Lsn; ticks: number };
+  /** Done once what Postgres sent again proved to be what the stream holds; until then nothing is confirmed. */
+  #resent: ResentCheck | undefined;
   /** Oldest transaction at the last sampling; an old sample is a safe one. */
   #xmin = 0n;
 
@@ -92,38 +100,53 @@ class Leadership {
     const ending = AbortSignal.any([signal, this.#lost.signal]);
     ending.addEventListener('abort', () => this.#outbox.leave(), { once: true });
     const subject = publishTableSubject(sourceId);
-    const stopServing = messaging.rpc.serve(subject, (request, rpcSignal) =>
-      publishTable(database, request, rpcSignal),
-    );
+    const { registries, hints } = messaging;
+    const keeper = new PublicationKeeper({ database, registries, hints, clock, log }, this.#options);
+    status.keeper = keeper;
+    const stopServing = messaging.rpc.serve(subject, (request, rpcSignal) => publishTable(keeper, request, rpcSignal));
     const repair = new IdentityRepair(this.#deps, ending);
-    const background = [this.#heartbeat(ending), this.#reportProgress(ending), this.#confirmDurable(ending)];
+    const background = [
+      this.#heartbeat(ending),
+      this.#reportProgress(ending),
+      this.#confirmDurable(ending),
+      deleteOldStreams(this.#deps, this.#options, ending),
+      keeper.run(ending),
+      watchDdl({ database, hints, clock, log }, sourceId, ending),
+    ];
     this.#showActive(status);
-    log.info({ event: 'ready', slotConfirmed: String(session.slot.confirmedLsn) }, 'replicator leads the source');
+    const { holder, incarnation, epoch } = this.#options;
+    emitEvent(log, 'leader_changed', { holder, incarnation, epoch });
+    emitEvent(log, 'ready', { slotConfirmed: String(session.slot.confirmedLsn) });
     try {
       await this.#stream(session, repair, ending);
       if (this.#lost.signal.aborted) throw this.#lost.signal.reason;
       await this.#drain(clock);
-      session.confirm(this.#progress.confirmed);
+      if (this.#resent?.done) session.confirm(this.#progress.confirmed);
     } finally {
       this.#lost.abort(new ShapecastError('SOURCE_UNAVAILABLE', 'The replication session has ended.'));
       this.#outbox.close();
       stopServing();
       await Promise.allSettled([...background, repair.settled()]);
       status.outbox = undefined;
+      status.keeper = undefined;
     }
   }
 
   async #stream(session: ReplicationSession, repair: IdentityRepair, ending: AbortSignal): Promise<void> {
     try {
-      await session.stream(
-        {
-          onParts: (parts) => this.#accept(parts),
-          onIdle: (walEnd) => {
-            this.#move(transactionReceived(this.#progress, walEnd));
-            this.#outbox.idle(walEnd);
-          },
-          onRelation: repair.check,
+      const handler: ReplicationHandler = {
+        onParts: (parts) => this.#accept(parts),
+        onIdle: (walEnd) => {
+          this.#move(transactionReceived(this.#progress, walEnd));
+          this.#outbox.idle(walEnd);
         },
+        onRelation: repair.check,
+      };
+      const check = await orAbort(this.#checkResent(ending), ending);
+      this.#resent = check;
+      const diverged = (divergence: Divergence) => this.#diverged(divergence);
+      await session.stream(
+        verifiedHandler(check, handler, diverged, (err) => this.#lost.abort(err)),
         ending,
       );
     } catch (err) {
@@ -131,6 +154,28 @@ class Leadership {
       throw this.#lost.signal.aborted ? this.#lost.signal.reason : err;
     }
     if (!ending.aborted) throw new ShapecastError('SOURCE_UNAVAILABLE', 'The replication stream ended.');
+  }
+
+  /** What Postgres will send again, as the stream holds it (spec R 6.5 C5). */
+  async #checkResent(signal: AbortSignal): Promise<ResentCheck> {
+    const { stream, end } = this.#options;
+    const range = { from: this.#deps.session.slot.confirmedLsn, to: end.chain.position.lsn };
+    if (range.to < range.from) return new ResentCheck(NOTHING_STORED, range);
+    const stored = await storedTransactions(stream, { from: range.from, lastSeq: end.seq }, signal);
+    return new ResentCheck(stored, range);
+  }
+
+  /** The next leadership begins a new incarnation, whoever's it is. */
+  async #diverged({ kind, lsn }: Divergence): Promise<Error> {
+    const { stored, incarnation } = this.#options;
+    const text =
+      'Postgres sent transactions again that are not those of the tx stream: its history is another one now.';
+    const details = { type: 'history_diverged', difference: kind, lsn: String(lsn) };
+    emitEvent(this.#deps.log, 'warning', { type: 'history_diverged', message: text, error: `${kind} at ${lsn}` });
+    if (!(await stored.markDiverged(incarnation))) {
+      return new ShapecastError('STREAM_FENCED', 'Another replicator wrote the position of the stream.');
+    }
+    return new ShapecastError('SOURCE_UNAVAILABLE', text, details);
   }
 
   #accept(parts: readonly TransactionPart[]): Promise<void> {
@@ -173,7 +218,10 @@ class Leadership {
     try {
       this.#xmin = (await this.#deps.database.progress(signal)).xmin;
     } catch (err) {
-      if (!signal.aborted) this.#deps.log.debug({ err }, 'oldest transaction could not be sampled');
+      if (signal.aborted) return;
+      this.#deps.log.debug({ err }, 'oldest transaction could not be sampled');
+      // The walsender stays until we leave, and says so only to who reads, which a full window does not (spec R 8.4.3).
+      if (isShapecastError(err) && SHUTTING_DOWN.includes(String(err.details['type']))) this.#lost.abort(err);
     }
   }
 
@@ -181,6 +229,7 @@ class Leadership {
   async #confirmDurable(ending: AbortSignal): Promise<void> {
     const { clock, session } = this.#deps;
     while (await slept(clock, this.#tickMs, ending)) {
+      if (!this.#resent?.done) continue;
       this.#move(tickPassed(this.#progress));
       const { confirmed } = this.#progress;
       this.#copied.ticks += 1;
@@ -221,6 +270,9 @@ class Leadership {
     status.lastError = undefined;
   }
 }
+
+const SHUTTING_DOWN = ['database_server_shutting_down', 'database_server_unavailable'];
+const NOTHING_STORED = { complete: true, transactions: (async function* () {})() };
 
 /** NATS comes back within seconds; asking it once a second is cheap. */
 const OUTBOX_RETRY = { retryMinMs: 50, retryMaxMs: 2_000 } as const;

@@ -24,6 +24,13 @@ export interface ReplicatorOptions {
   readonly retryMinMs: number;
   readonly retryMaxMs: number;
   readonly misconfiguredRetryMs: number;
+  /** How often the publication is verified, and how long a table without shapes stays in it (spec R 7.7, 7.11). */
+  readonly publicationRefreshMs: number;
+  readonly unpublishLingerMs: number;
+  /** The publication is looked after by hand (spec R 7.9). */
+  readonly manualPublishing: boolean;
+  /** How long after the start of a leadership the streams of earlier incarnations go (spec R 6.5.1). */
+  readonly oldStreamsAfterMs: number;
   /** How long a graceful stop waits for records in flight (spec R 4.7). */
   readonly drainMs: number;
 }
@@ -41,5 +48,9 @@ export const replicatorDefaults = {
   retryMinMs: 1_000,
   retryMaxMs: 10_000,
   misconfiguredRetryMs: 60_000,
+  publicationRefreshMs: 60_000,
+  unpublishLingerMs: 600_000,
+  manualPublishing: false,
+  oldStreamsAfterMs: 600_000,
   drainMs: 5_000,
 } as const satisfies Partial<ReplicatorOptions>;

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { comparePositions, lsn, type Change, type Position, type TransactionPart } from '@shapecast/log';
 import { describe, expect, test } from 'vitest';
@@ -78,6 +80,27 @@ describe('PartQueue', () => {
       [[2, false, true]],
     ]);
   });
+});
+
+test('what was taken is not kept, also by a queue that is never empty', async () => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  const queue = new PartQueue();
+  const taken: WeakRef<TransactionPart>[] = [];
+  for (let i = 1; i <= 1_000; i += 1) {
+    queue.push(part(2 * i, [0]));
+    queue.push(part(2 * i + 1, [0]));
+    for (const one of queue.take({ maxBytes: 1, maxChanges: 1 })) taken.push(new WeakRef(one));
+    if (i > 900) for (const one of queue.take({ maxBytes: 1, maxChanges: 1 })) taken.push(new WeakRef(one));
+  }
+  expect(queue.changes).toBe(900);
+  for (let i = 1; i <= 800; i += 1) queue.take({ maxBytes: 1, maxChanges: 1 });
+  // A weak reference holds on to what it was made for until the turn is over.
+  await new Promise((resolve) => setImmediate(resolve));
+  collectGarbage();
+  expect(taken).toHaveLength(1_100);
+  expect(taken.filter((one) => one.deref() !== undefined).length).toBeLessThan(200);
+  expect(queue.changes).toBe(100);
 });
 
 describe('dropStored', () => {

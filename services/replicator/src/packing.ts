@@ -117,7 +117,8 @@ export class PartQueue {
     this.#bytes -= entry.bytes;
     this.#changes -= entry.part.changes.length;
     this.#head += 1;
-    if (this.#head === this.#parts.length || this.#head >= 1_024) {
+    // What was taken must not be kept for long: a part can be of any size.
+    if (2 * this.#head >= this.#parts.length) {
       this.#parts = this.#parts.slice(this.#head);
       this.#head = 0;
     }

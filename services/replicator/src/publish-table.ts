@@ -1,4 +1,4 @@
-import type { SourceDatabase } from '@shapecast/change-source';
+import type { TableToPublish } from '@shapecast/change-source';
 import { ShapecastError } from '@shapecast/errors';
 import { z } from 'zod';
 
@@ -10,13 +10,16 @@ const publishRequest = z.object({
 
 /**
  * Serves the publish subject: adds the table to the publication and answers once every transaction that started before is
- * over (spec R 7.12). Only the leader serves it, because the publication decides what its slot delivers.
+ * over (spec R 7.12), with what the table is published by. Only the leader serves it, because the publication decides what its slot delivers.
  */
-export async function publishTable(database: SourceDatabase, request: unknown, signal: AbortSignal): Promise<object> {
+export async function publishTable(
+  keeper: { publish(table: TableToPublish, signal: AbortSignal): Promise<string> },
+  request: unknown,
+  signal: AbortSignal,
+): Promise<{ readonly published: string }> {
   const table = publishRequest.safeParse(request);
   if (!table.success) {
     throw new ShapecastError('INVALID_REQUEST', 'Expected {oid, schema, name} of the table to publish.');
   }
-  await database.publish(table.data, signal);
-  return {};
+  return { published: await keeper.publish(table.data, signal) };
 }

@@ -99,6 +99,43 @@ describe('replicator on Postgres and NATS', () => {
   });
 });
 
+describe('a standby', () => {
+  test('takes over when the leader says that it leaves, however rarely it looks', async () => {
+    world = await openPgWorld(sharedNatsUrl(), { source: { lockPollMs: 3_600_000 } });
+    const first = await world.start('a');
+    await active(first.replicator);
+    const second = await world.start('b');
+    await waitFor(() => second.replicator.report().status === 'waiting');
+    await first.replicator.stop();
+    await active(second.replicator);
+    expect((await world.content()).epochs).toEqual([1, 2]);
+  });
+
+  test('takes over from a leader that is connected to Postgres but not heard of any more', async () => {
+    world = await openPgWorld(sharedNatsUrl());
+    const first = await world.start('a', { heartbeatMs: 3_600_000 });
+    await active(first.replicator);
+    await world.publish();
+    await world.sql(insert(1, 5));
+    await holdsAll(5);
+    const second = await world.start('b', { heartbeatMs: 100 });
+    await active(second.replicator);
+    await waitFor(() => first.replicator.report().status === 'waiting');
+    await world.sql(insert(6, 9));
+    await holdsAll(9);
+    expect((await world.content()).epochs).toEqual([1, 2]);
+  });
+
+  test('stops at once while it waits', async () => {
+    world = await openPgWorld(sharedNatsUrl(), { source: { lockPollMs: 3_600_000 } });
+    await active((await world.start('a')).replicator);
+    const { replicator } = await world.start('b', { drainMs: 3_600_000 });
+    await waitFor(() => replicator.report().status === 'waiting');
+    await replicator.stop();
+    expect(replicator.report().status).toBe('starting');
+  });
+});
+
 describe('a replicator that is killed', () => {
   test('between receipt and acknowledgement, while keepalives arrive, loses nothing', async () => {
     world = await openPgWorld(sharedNatsUrl());

@@ -1,3 +1,4 @@
+import type { Lsn } from '@shapecast/log';
 import { openMemoryMessaging, publishTableSubject, type Messaging, type SourceRecord } from '@shapecast/messaging';
 import type { LeaderRecord } from '@shapecast/messaging';
 import { silentLogger, systemClock } from '@shapecast/service-kit';
@@ -6,7 +7,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { createReplicator, type Replicator, type ReplicatorSettings } from './replicator.ts';
 import { FaultyConnection } from './testing/faulty-stream.ts';
 import { readContent, type StreamContent } from './testing/stream-check.ts';
-import { testDatabase, TestWal } from './testing/test-wal.ts';
+import { testDatabase, TestWal, type TestTransaction } from './testing/test-wal.ts';
 
 const source = 'test';
 const settings: ReplicatorSettings = {
@@ -23,6 +24,8 @@ const settings: ReplicatorSettings = {
 };
 
 interface World {
+  /** Readers of streams wait for it, those of replicators that are started from now on. */
+  beforeRead: Promise<void>;
   readonly wal: TestWal;
   readonly messaging: Messaging;
   start(
@@ -40,8 +43,10 @@ function createWorld(): World {
   return {
     wal,
     messaging,
+    beforeRead: Promise.resolve(),
     async start(name, more = {}) {
       const connection = new FaultyConnection(messaging);
+      connection.beforeRead = this.beforeRead;
       const replicator = createReplicator(
         {
           source: wal,
@@ -111,7 +116,7 @@ describe('replicator', () => {
     expect(replicator.report()).toMatchObject({ ready: true, status: 'active', epoch: 1, incarnation: 1 });
   });
 
-  test('Postgres is told to forget everything once it is stored, also WAL without transactions', async () => {
+  test('T3 Postgres is told to forget everything once it is stored, also WAL without transactions', async () => {
     world = createWorld();
     const { replicator } = await world.start('a');
     await active(replicator);
@@ -210,7 +215,7 @@ describe('replicator', () => {
         timeoutMs: 5_000,
         signal: new AbortController().signal,
       });
-    expect(await call({ oid: 7, schema: 'public', name: 'items' })).toEqual({});
+    expect(await call({ oid: 7, schema: 'public', name: 'items' })).toEqual({ published: 'rel:1' });
     await expect(call({ oid: 'seven' })).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
     await replicator.stop();
     await expect(call({ oid: 7, schema: 'public', name: 'items' })).rejects.toMatchObject({ code: 'NOT_READY' });
@@ -374,11 +379,82 @@ describe('continuity', () => {
     expect(records[0]).toMatchObject({ kind: 'leader', incarnation: 2, epoch: 1 });
   });
 
+  test('a promotion after all that was stored keeps the incarnation', async () => {
+    const promoted = (): void => {
+      const { wal } = world;
+      Object.assign(wal, { timeline: 2, history: [{ timeline: 1, endLsn: wal.end }] });
+    };
+    expect(await restarted(promoted)).toBe(1);
+    expect(await sourceRecord()).toMatchObject({ incarnation: 1, timeline: 2 });
+    world.wal.commit(1);
+    await allStored();
+  });
+
+  /** Stops the first replicator before anything was confirmed; a second one starts after `change`. */
+  async function resent(change: (wal: TestWal) => void): Promise<void> {
+    world = createWorld();
+    const first = await world.start('a', { confirmDelayMs: 60_000 });
+    await active(first.replicator);
+    for (let i = 1; i <= 20; i += 1) world.wal.commit(i);
+    await allStored();
+    await first.replicator.stop();
+    change(world.wal);
+    await world.start('b', { confirmDelayMs: 0 });
+  }
+
+  test('transactions that come again as they are stored keep the incarnation, and are confirmed once they are compared', async () => {
+    const compare = Promise.withResolvers<void>();
+    const confirmed: Lsn[] = [];
+    await resent((wal) => {
+      world.beforeRead = compare.promise;
+      wal.onConfirm = (lsn) => confirmed.push(lsn);
+    });
+    await waitFor(async () => (await world.content()).epochs.length === 2);
+    await systemClock.sleep(300); // as much as three confirmations take
+    const early = [...confirmed];
+    compare.resolve();
+    expect(early).toEqual([]);
+    await waitFor(() => world.wal.confirmed === world.wal.end);
+    expect(await sourceRecord()).toMatchObject({ incarnation: 1 });
+    world.wal.commit(1);
+    await allStored();
+  });
+
+  test.each<[string, (transaction: TestTransaction) => Partial<TestTransaction>]>([
+    ['another transaction id', ({ xid }) => ({ xid: xid + 1n })],
+    ['another commit time', ({ commitTimeUs }) => ({ commitTimeUs: commitTimeUs + 1n })],
+    ['fewer operations', ({ changes }) => ({ changes: changes.slice(0, -1) })],
+    ['another position', ({ lsn }) => ({ lsn: (lsn - 1n) as Lsn })],
+  ])(
+    'a transaction that comes again with %s starts a new incarnation, and nothing is confirmed before',
+    async (_, other) => {
+      await resent((wal) => {
+        const one = wal.transactions[12] as TestTransaction;
+        wal.transactions[12] = { ...one, ...other(one) };
+        const before = wal.confirmed;
+        wal.onConfirm = () => void (incarnationAtConfirm ??= before === wal.confirmed ? incarnation : 0);
+      });
+      let incarnationAtConfirm: number | undefined;
+      let incarnation: number | undefined;
+      await waitFor(async () => (incarnation = (await sourceRecord())?.incarnation) === 2);
+      await waitFor(() => world.wal.confirmed === world.wal.end);
+      expect(incarnationAtConfirm).toBe(2);
+      const { lsn } = world.wal.commit(1);
+      await waitFor(async () => (await world.content(2)).transactions.some((t) => t.lsn === lsn && t.complete));
+    },
+  );
+
   test('another number of shards or another slot starts a new incarnation', async () => {
     expect(await restarted(() => undefined, { shards: 16 })).toBe(2);
     expect((await sourceRecord())?.shards).toBe(16);
     await world.stop();
     expect(await restarted(() => undefined, { slotName: 'other' })).toBe(2);
+  });
+
+  test('the stream of an earlier incarnation is deleted once nobody reads it any more', async () => {
+    expect(await restarted(() => world.wal.dropSlot(), { oldStreamsAfterMs: 100 })).toBe(2);
+    await waitFor(async () => !(await world.messaging.txStreams.open({ source, incarnation: 1 })));
+    expect(await world.messaging.txStreams.open({ source, incarnation: 2 })).toBeDefined();
   });
 
   test('a deleted stream starts a new incarnation and is not made again', async () => {

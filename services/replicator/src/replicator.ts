@@ -1,9 +1,20 @@
 import type { ChangeSource, ReplicationSession, SourceDatabase, SourceProgress } from '@shapecast/change-source';
 import { isShapecastError } from '@shapecast/errors';
-import type { Messaging } from '@shapecast/messaging';
-import { Backoff, type Clock, type Component, type HealthReport, type Logger } from '@shapecast/service-kit';
+import { keepConditionRecord, type Messaging } from '@shapecast/messaging';
+import {
+  Backoff,
+  Complaints,
+  ConditionBoard,
+  emitEvent,
+  type Clock,
+  type Component,
+  type Conditions,
+  type HealthReport,
+  type Logger,
+} from '@shapecast/service-kit';
 import { lead } from './lead.ts';
 import { replicatorDefaults, type ReplicatorOptions } from './options.ts';
+import { StandbyWatch } from './standby-watch.ts';
 import { createStatus, reportOf, type ReplicatorStatus } from './status.ts';
 
 /** What a replicator works with. They are the caller's to close. */
@@ -31,8 +42,6 @@ export function createReplicator(deps: ReplicatorDeps, settings: ReplicatorSetti
   return new ReplicatorComponent({ ...deps, log }, { ...replicatorDefaults, ...settings });
 }
 
-/** The same complaint is not repeated more often (spec O 7.1.2). */
-const REPEAT_LOG_MS = 60_000;
 /** A session that lived so long starts the waits over (spec R 3.6.4). */
 const STABLE_MS = 5_000;
 
@@ -42,23 +51,27 @@ class ReplicatorComponent implements Replicator {
   readonly #options: ReplicatorOptions;
   readonly #backoff: Backoff;
   readonly #status: ReplicatorStatus = createStatus();
+  readonly #conditions: ConditionBoard;
   readonly #abort = new AbortController();
-  #running: Promise<void> | undefined;
-  #logged: { message: string; at: number } | undefined;
-  #failingSince: number | undefined;
+  #running: Promise<unknown> | undefined;
+  readonly #complaints: Complaints;
 
   constructor(deps: ReplicatorDeps, options: ReplicatorOptions) {
     this.#deps = deps;
     this.#options = options;
+    this.#complaints = new Complaints(deps.clock);
+    this.#conditions = new ConditionBoard(deps.clock);
+    this.#setConditions('none');
     this.#backoff = new Backoff(deps.clock, { minMs: options.retryMinMs, maxMs: options.retryMaxMs });
   }
 
   report(): HealthReport {
-    return reportOf(this.#status, this.#deps.messaging.connected());
+    const report = reportOf(this.#status, this.#deps.messaging.connected());
+    return { ...report, conditions: this.#conditionReport() };
   }
 
   async start(): Promise<void> {
-    this.#running ??= this.#run(this.#abort.signal);
+    this.#running ??= Promise.all([this.#run(this.#abort.signal), this.#tellConditions(this.#abort.signal)]);
   }
 
   async stop(): Promise<void> {
@@ -76,7 +89,7 @@ class ReplicatorComponent implements Replicator {
       } catch (err) {
         if (signal.aborted) return;
         if (this.#status.phase === 'active') {
-          this.#failingSince = undefined;
+          this.#complaints.worked();
           if (this.#deps.clock.now() - since >= STABLE_MS) this.#backoff.reset();
         }
         this.#status.phase = 'starting';
@@ -86,11 +99,23 @@ class ReplicatorComponent implements Replicator {
   }
 
   async #runSession(signal: AbortSignal): Promise<void> {
-    const session = await this.#deps.source.open((progress) => this.#onSourceProgress(progress), signal);
+    const session = await this.#open(signal);
     try {
       await lead({ ...this.#deps, session, status: this.#status }, this.#options, signal);
     } finally {
       await this.#close(session);
+    }
+  }
+
+  async #open(signal: AbortSignal): Promise<ReplicationSession> {
+    const watch = new StandbyWatch(this.#deps, this.#options);
+    const opened = new AbortController();
+    // Ends by itself; a registry that does not answer must not keep us from leading, or from stopping.
+    void watch.run(AbortSignal.any([signal, opened.signal]));
+    try {
+      return await this.#deps.source.open((progress) => this.#onSourceProgress(progress), signal, watch);
+    } finally {
+      opened.abort();
     }
   }
 
@@ -107,21 +132,52 @@ class ReplicatorComponent implements Replicator {
     switch (progress.kind) {
       case 'waiting_for_lock':
         if (this.#status.phase !== 'waiting') {
-          log.info({ event: 'waiting_for_connection_lock' }, 'another replicator holds the lock, standing by');
+          emitEvent(log, 'waiting_for_connection_lock', {});
         }
+        this.#setConditions('none');
         this.#status.phase = 'waiting';
         this.#status.lastError = undefined;
+        return;
+      case 'locked':
+        this.#status.phase = 'starting';
+        this.#setConditions('locked');
+        emitEvent(log, 'connection_lock_acquired', {});
         return;
       case 'creating_slot':
         this.#status.phase = 'starting';
         this.#status.lastError = SLOT_BLOCKED;
-        this.#logSometimes({ event: 'replication_slot_creation_blocked_by_pending_transactions' }, SLOT_BLOCKED);
+        this.#setConditions('locked', SLOT_BLOCKED);
+        // As often as it is reported: every 10 s (spec R 5.2).
+        emitEvent(log, 'replication_slot_creation_blocked_by_pending_transactions', { blockedMs: progress.blockedMs });
         return;
       case 'ready':
         this.#status.phase = 'starting';
-        log.info({ event: 'connection_lock_acquired' }, 'replication session is open');
+        this.#setConditions('open');
         return;
     }
+  }
+
+  /** How far the session with Postgres is, and what keeps it from getting further (spec O 1.2.5). */
+  #setConditions(session: 'none' | 'locked' | 'open', error?: string): void {
+    this.#conditions.set('pg_lock_acquired', session !== 'none', error);
+    this.#conditions.set('replication_client_ready', session === 'open', error);
+  }
+
+  #conditionReport(): Conditions {
+    const { phase, lastError } = this.#status;
+    this.#conditions.set('integrity_checks_passed', phase === 'active', phase === 'active' ? undefined : lastError);
+    return this.#conditions.report();
+  }
+
+  #tellConditions(signal: AbortSignal): Promise<void> {
+    const { sourceId: source, holder: instance } = this.#options;
+    const deps = { ...this.#deps, registries: this.#deps.messaging.registries };
+    return keepConditionRecord(
+      deps,
+      { source, instance },
+      () => ({ role: 'replicator', conditions: this.#conditionReport() }),
+      signal,
+    );
   }
 
   async #waitAfter(err: unknown, signal: AbortSignal): Promise<void> {
@@ -129,26 +185,35 @@ class ReplicatorComponent implements Replicator {
     const { misconfiguredRetryMs } = this.#options;
     const message = err instanceof Error ? err.message : String(err);
     this.#status.lastError = message;
-    this.#failingSince ??= clock.now();
+    // What is not ours may say anything, and clients get to read this.
+    this.#setConditions('none', isShapecastError(err) ? message : 'an unexpected error, see the log of the replicator');
     const misconfigured = isShapecastError(err, 'SOURCE_MISCONFIGURED');
-    // The sentence says it all; a stack would bury it.
-    const fields = { event: misconfigured ? 'config_error' : 'connection_error', error: message };
-    if (misconfigured) this.#logSometimes(fields, 'source is not set up for replication, retrying');
-    else this.#logSometimes(isShapecastError(err) ? fields : { ...fields, err }, 'replication failed, retrying');
+    if (this.#complaints.failed(typeOf(err))) this.#tell(err, message, this.#complaints.failingMs);
     // 60 s and up to a fifth more: only an operator can cure it (spec O 7.1).
     const waitMs = misconfigured ? misconfiguredRetryMs * (1 + clock.random() / 5) : this.#backoff.nextDelayMs();
     await clock.sleep(waitMs, signal).catch(() => undefined);
   }
 
-  #logSometimes(fields: Readonly<Record<string, unknown>>, message: string): void {
-    const now = this.#deps.clock.now();
-    const key = `${message} ${String(fields['error'])}`;
-    if (this.#logged?.message === key && now - this.#logged.at < REPEAT_LOG_MS) return;
-    this.#logged = { message: key, at: now };
-    const failingForMs = this.#failingSince === undefined ? 0 : now - this.#failingSince;
-    this.#deps.log.warn({ ...fields, failingForMs }, message);
+  #tell(err: unknown, message: string, totalRetryMs: number): void {
+    const { log } = this.#deps;
+    const known = isShapecastError(err);
+    const { code, routine } = known ? err.details : {};
+    // Postgres's own names for it, where it has some.
+    const error =
+      [code, routine].filter((part) => typeof part === 'string').join(' ') || (known ? err.code : 'UNEXPECTED');
+    const type = typeOf(err);
+    if (isShapecastError(err, 'SOURCE_MISCONFIGURED')) emitEvent(log, 'config_error', { error, type, message });
+    else emitEvent(log, 'connection_error', { error, type, message, totalRetryMs });
+    // Where the sentence says it all, a stack would bury it.
+    if (!known) log.error({ err }, 'replication failed unexpectedly');
   }
 }
 
 const SLOT_BLOCKED =
   'Postgres creates the replication slot once the transactions that are open now have ended; commit or roll them back.';
+
+/** The spec's name of the condition (O 7.1); what is not ours is one of a kind. */
+function typeOf(err: unknown): string {
+  if (!isShapecastError(err)) return 'unknown';
+  return typeof err.details['type'] === 'string' ? err.details['type'] : err.code.toLowerCase();
+}

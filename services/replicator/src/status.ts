@@ -12,6 +12,7 @@ export interface ReplicatorStatus {
   epoch: number | undefined;
   progress: Progress | undefined;
   outbox: Outbox | undefined;
+  keeper: { readonly problem: string | undefined } | undefined;
   /** One sentence for people, undefined while all is well. */
   lastError: string | undefined;
 }
@@ -23,6 +24,7 @@ export function createStatus(): ReplicatorStatus {
     epoch: undefined,
     progress: undefined,
     outbox: undefined,
+    keeper: undefined,
     lastError: undefined,
   };
 }
@@ -41,7 +43,7 @@ export function reportOf(status: ReplicatorStatus, connected: boolean): HealthRe
     durable: progress && String(progress.durable),
     confirmed: progress && String(progress.confirmed),
     publishWindow: outbox,
-    lastError: lastError ?? (outbox?.stalled ? STALLED : undefined),
+    lastError: lastError ?? (outbox?.stalled ? STALLED : status.keeper?.problem),
   };
 }
 

@@ -21,6 +21,8 @@ interface ReplicatorRecord {
   /** Highest incarnation ever allocated: never given out again, whatever became of it (spec R 6.5.1, I9). */
   readonly allocated: number;
   readonly copy?: CopyWire;
+  /** Incarnation whose stream turned out to be of another history than the source's (spec R 6.5 C5). */
+  readonly diverged?: number;
 }
 
 interface CopyWire {
@@ -68,6 +70,16 @@ export class StoredSource {
     return this.#record?.value;
   }
 
+  /** No incarnation above it was ever used; 0 when there was none. */
+  get highestIncarnation(): number {
+    return Math.max(this.#replicator?.value.allocated ?? 0, this.#record?.value.incarnation ?? 0);
+  }
+
+  /** Forgets all but that. False when a replicator writes as well. */
+  async forget(): Promise<boolean> {
+    return this.#write({ allocated: this.highestIncarnation });
+  }
+
   get copy(): StreamCopy | undefined {
     const wire = this.#replicator?.value.copy;
     if (!wire) return undefined;
@@ -83,10 +95,20 @@ export class StoredSource {
     };
   }
 
+  get divergedIncarnation(): number | undefined {
+    return this.#replicator?.value.diverged;
+  }
+
+  /** Remembers that the incarnation cannot go on. False when another replicator writes as well. */
+  async markDiverged(incarnation: number): Promise<boolean> {
+    const before = this.#replicator?.value;
+    return this.#write({ allocated: incarnation, ...before, diverged: incarnation });
+  }
+
   /** An incarnation that was never used. Undefined when another replicator writes as well. */
   async allocate(): Promise<number | undefined> {
     const before = this.#replicator?.value;
-    const next = Math.max(before?.allocated ?? 0, this.#record?.value.incarnation ?? 0) + 1;
+    const next = this.highestIncarnation + 1;
     return (await this.#write({ ...before, allocated: next })) ? next : undefined;
   }
 
@@ -108,7 +130,8 @@ export class StoredSource {
     const ends = { progressLsn: String(progressLsn), held: String(held) };
     const copy = { incarnation, createdAt, seq, epoch, lsn, op: position.op, ...ends };
     const allocated = Math.max(this.#replicator?.value.allocated ?? 0, incarnation);
-    return this.#write({ allocated, copy });
+    const { diverged } = this.#replicator?.value ?? {};
+    return this.#write({ allocated, copy, ...(diverged === undefined ? {} : { diverged }) });
   }
 
   async #write(value: ReplicatorRecord): Promise<boolean> {

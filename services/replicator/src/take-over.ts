@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { ReplicationSession, SourceDatabase } from '@shapecast/change-source';
+import type { ReplicationSession, SlotState, SourceDatabase } from '@shapecast/change-source';
 import { ShapecastError } from '@shapecast/errors';
 import { encodeRecord, POSITION_ZERO } from '@shapecast/log';
 import type { Messaging, SourceRecord, TxStream } from '@shapecast/messaging';
-import type { Logger } from '@shapecast/service-kit';
+import { emitEvent, type Logger } from '@shapecast/service-kit';
 import { findBreak, type Break } from './continuity.ts';
 import { readStreamEnd, type StreamEnd } from './stream-end.ts';
 import { StoredSource } from './stored-source.ts';
@@ -50,13 +50,23 @@ export async function takeOver(
   const { identity, slot } = session;
   let { walLsn } = identity;
   if (found && walLsn < found.end.chain.position.lsn) walLsn = (await deps.database.progress(signal)).walLsn;
-  const why = findBreak(stored.record, found?.end, { identity, walLsn, slot, ...options });
-  if (why === undefined && found !== undefined) return startEpoch(found, stored, options.holder);
+  const why = findBreak(
+    { record: stored.record, stream: found?.end, divergedIncarnation: stored.divergedIncarnation },
+    { identity, walLsn, slot, ...options },
+  );
+  const { systemId, timeline } = identity;
+  if (why === undefined && found !== undefined && stored.record !== undefined) {
+    const epoch = await startEpoch(found, stored, options.holder);
+    const now: SourceRecord = { ...stored.record, timeline, ...publicationOf(slot) };
+    const same = now.timeline === stored.record.timeline && now.publicationOid === stored.record.publicationOid;
+    if (!same && !(await stored.publish(now))) throw fenced('wrote the source record');
+    return epoch;
+  }
   const epoch = await startIncarnation(deps, stored, options);
   logSwitch(log, stored.record?.incarnation, epoch.incarnation, why ?? 'stream_lost');
-  const { systemId, timeline } = identity;
   const { slotName, shards } = options;
-  const record: SourceRecord = { incarnation: epoch.incarnation, shards, systemId, timeline, slotName };
+  const { incarnation } = epoch;
+  const record: SourceRecord = { incarnation, shards, systemId, timeline, slotName, ...publicationOf(slot) };
   if (!(await stored.publish(record))) throw fenced('wrote the source record');
   return epoch;
 }
@@ -133,9 +143,19 @@ async function startIncarnation(
 }
 
 function logSwitch(log: Logger, from: number | undefined, to: number, reason: Break): void {
-  const fields = { event: 'incarnation_changed', from, to, reason };
-  if (reason === 'first') log.info(fields, 'first incarnation of the source');
-  else log.warn(fields, 'history cannot be continued: a new incarnation starts and every shape rotates');
+  if (from === undefined) {
+    // The event is known by its name; its usual text would be a false alarm (C6).
+    log.info({ event: 'incarnation_changed', to, reason }, 'first incarnation of the source');
+    return;
+  }
+  emitEvent(log, 'incarnation_changed', { from, to, reason });
+  if (reason !== 'database_id_or_timeline_changed') return;
+  const message = 'The database is another one, or was restored or promoted at an earlier point: every shape rotates.';
+  emitEvent(log, 'warning', { type: reason, message });
+}
+
+function publicationOf({ publicationOid }: SlotState): Pick<SourceRecord, 'publicationOid'> {
+  return publicationOid === undefined ? {} : { publicationOid };
 }
 
 function fenced(what: string): ShapecastError {

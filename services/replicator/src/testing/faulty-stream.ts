@@ -14,6 +14,8 @@ export class FaultyConnection {
   /** Sizes above this are cut into several messages. */
   maxPayloadBytes: number | undefined;
   published = 0;
+  /** Readers of streams wait for it. */
+  beforeRead: Promise<void> = Promise.resolve();
   /** Told of every payload that really is in the stream. */
   onStored: (payload: Uint8Array) => void = () => undefined;
   killed = false;
@@ -34,12 +36,16 @@ export class FaultyConnection {
       if (this.killed) throw new ShapecastError('SOURCE_UNAVAILABLE', 'This process is gone.');
     };
     return {
-      open: async (report, signal) => {
+      open: async (report, signal, holder) => {
         alive();
-        const session = await source.open((progress) => {
-          alive();
-          report(progress);
-        }, signal);
+        const session = await source.open(
+          (progress) => {
+            alive();
+            report(progress);
+          },
+          signal,
+          holder,
+        );
         if (this.killed) await session.close();
         alive();
         return {
@@ -82,10 +88,15 @@ export class FaultyConnection {
       info: () => stream.info(),
       get: (seq) => stream.get(seq),
       last: () => (this.killed ? never() : stream.last()),
-      read: (...args) => stream.read(...args),
+      read: (...args) => this.#read(stream, ...args),
       trim: (seq) => stream.trim(seq),
       publish: (payload, options) => this.#publish(stream, payload, options),
     };
+  }
+
+  async *#read(stream: TxStream, ...args: Parameters<TxStream['read']>): ReturnType<TxStream['read']> {
+    await this.beforeRead;
+    yield* stream.read(...args);
   }
 
   async #publish(

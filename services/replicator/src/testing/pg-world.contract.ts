@@ -1,5 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { openPgChangeSource, openPgSourceDatabase, runStatements } from '@shapecast/change-source';
+import {
+  openPgChangeSource,
+  openPgSourceDatabase,
+  runStatements,
+  type PgChangeSourceOptions,
+  type PgSourceDatabaseOptions,
+} from '@shapecast/change-source';
 import { openNatsMessaging, type Messaging } from '@shapecast/messaging';
 import { silentLogger, systemClock } from '@shapecast/service-kit';
 import { createDatabase, sharedPostgresUrl, waitFor } from '@shapecast/testkit';
@@ -20,10 +26,15 @@ interface StartedReplicator {
 export interface PgWorld {
   readonly source: string;
   readonly slotName: string;
+  readonly publicationName: string;
+  readonly url: string;
   readonly messaging: Messaging;
-  start(holder: string, settings?: Partial<ReplicatorSettings>): Promise<StartedReplicator>;
+  /** `url`: of the database as another server has it. */
+  start(holder: string, settings?: Partial<ReplicatorSettings>, url?: string): Promise<StartedReplicator>;
   /** Runs each statement in a transaction of its own. */
   sql(...statements: string[]): Promise<void>;
+  /** Rows of a query. */
+  ask(text: string): Promise<readonly Record<string, unknown>[]>;
   /** Publishes the table: changes made from now on are replicated. */
   publish(table?: string): Promise<void>;
   content(incarnation?: number): Promise<StreamContent>;
@@ -32,8 +43,15 @@ export interface PgWorld {
   stop(): Promise<void>;
 }
 
-export async function openPgWorld(natsUrl: string): Promise<PgWorld> {
-  const database = await createDatabase(sharedPostgresUrl());
+export interface PgWorldOptions {
+  /** A server of the test's own. */
+  readonly adminUrl?: string;
+  readonly source?: Partial<PgChangeSourceOptions>;
+  readonly database?: Partial<PgSourceDatabaseOptions>;
+}
+
+export async function openPgWorld(natsUrl: string, options: PgWorldOptions = {}): Promise<PgWorld> {
+  const database = await createDatabase(options.adminUrl ?? sharedPostgresUrl());
   await runStatements(database.url, ['create table items (id int primary key, note text)']);
   const id = randomBytes(6).toString('hex');
   const source = `test_${id}`;
@@ -43,7 +61,7 @@ export async function openPgWorld(natsUrl: string): Promise<PgWorld> {
   const openMessaging = () =>
     openNatsMessaging({ url: natsUrl, streamMaxBytes: 256 * 1024 ** 2, streamReplicas: 1 }, deps, abort.signal);
   const messaging = await openMessaging();
-  const sourceDatabase = openPgSourceDatabase({ url: database.url, publicationName }, deps);
+  const sourceDatabase = openPgSourceDatabase({ url: database.url, publicationName, ...options.database }, deps);
   const closing: (() => Promise<void>)[] = [];
 
   const content = async (incarnation = 1): Promise<StreamContent> => {
@@ -55,18 +73,20 @@ export async function openPgWorld(natsUrl: string): Promise<PgWorld> {
   return {
     source,
     slotName,
+    publicationName,
+    url: database.url,
     messaging,
     content,
-    async start(holder, settings = {}) {
+    async start(holder, settings = {}, url = database.url) {
       const own = await openMessaging();
       const connection = new FaultyConnection(own);
       const replicator = createReplicator(
         {
           ...deps,
           source: connection.source(
-            openPgChangeSource({ url: database.url, slotName, publicationName, lockPollMs: 20 }, deps),
+            openPgChangeSource({ url, slotName, publicationName, lockPollMs: 20, ...options.source }, deps),
           ),
-          database: sourceDatabase,
+          database: url === database.url ? sourceDatabase : openPgSourceDatabase({ url, publicationName }, deps),
           messaging: connection.messaging,
         },
         {
@@ -98,7 +118,8 @@ export async function openPgWorld(natsUrl: string): Promise<PgWorld> {
       };
       return { replicator, connection, kill };
     },
-    sql: (...statements) => runStatements(database.url, statements),
+    sql: async (...statements) => void (await runStatements(database.url, statements)),
+    ask: (text) => runStatements(database.url, [text]),
     async publish(table = 'items') {
       const info = await sourceDatabase.introspect('public', table, abort.signal);
       if (!info) throw new Error(`there is no table ${table}`);
@@ -121,7 +142,10 @@ export async function openPgWorld(natsUrl: string): Promise<PgWorld> {
       abort.abort(new Error('the test is over'));
       await messaging.close();
       await sourceDatabase.close();
-      await database.drop();
+      // A server that the test stopped for good has nothing left to clean up.
+      await database.drop().catch((error: unknown) => {
+        if (options.adminUrl === undefined) throw error;
+      });
     },
   };
 }

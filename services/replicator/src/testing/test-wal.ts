@@ -1,9 +1,12 @@
-import type {
-  ChangeSource,
-  ReplicationHandler,
-  ReplicationSession,
-  SourceDatabase,
-  SourceProgress,
+import {
+  MemoryDatabase,
+  MemorySourceDatabase,
+  type ChangeSource,
+  type ReplicationHandler,
+  type ReplicationSession,
+  type SourceDatabase,
+  type SourceProgress,
+  type TimelineEnd,
 } from '@shapecast/change-source';
 import { ShapecastError } from '@shapecast/errors';
 import type { Change, Lsn, Relation, TransactionPart } from '@shapecast/log';
@@ -13,6 +16,7 @@ export interface TestTransaction {
   readonly lsn: Lsn;
   readonly endLsn: Lsn;
   readonly xid: bigint;
+  readonly commitTimeUs: bigint;
   readonly changes: readonly Change[];
 }
 
@@ -40,6 +44,7 @@ export class TestWal implements ChangeSource {
   partsAtHand: () => number = () => 4;
   systemId = 'system-1';
   timeline = 1;
+  history: readonly TimelineEnd[] = [];
   /** Called with every position Postgres is told, before it takes effect. */
   onConfirm: (lsn: Lsn) => void = () => undefined;
 
@@ -68,7 +73,8 @@ export class TestWal implements ChangeSource {
       relation: testRelation,
       new: [String(i), text(i)],
     }));
-    const transaction = { lsn, endLsn: (lsn + 5n) as Lsn, xid: (this.#xid += 1n), changes };
+    const xid = (this.#xid += 1n);
+    const transaction = { lsn, endLsn: (lsn + 5n) as Lsn, xid, commitTimeUs: xid * 1_000n, changes };
     this.transactions.push(transaction);
     this.advance(15n);
     return transaction;
@@ -103,6 +109,7 @@ export class TestWal implements ChangeSource {
     this.slotExists = true;
     const session = new TestSession(this, created, walLsn);
     this.#holder = session;
+    report({ kind: 'locked' });
     report({ kind: 'ready' });
     return session;
   }
@@ -140,8 +147,8 @@ class TestSession implements ReplicationSession {
 
   constructor(wal: TestWal, created: boolean, walLsn: Lsn) {
     this.#wal = wal;
-    const { systemId, timeline } = wal;
-    this.identity = { systemId, timeline, database: 'test', serverVersion: 170_000, walLsn, walSenderPid: 0 };
+    const { systemId, timeline, history } = wal;
+    this.identity = { systemId, timeline, history, database: 'test', serverVersion: 170_000, walLsn, walSenderPid: 0 };
     this.slot = { created, confirmedLsn: wal.confirmed };
   }
 
@@ -190,12 +197,12 @@ class TestSession implements ReplicationSession {
 }
 
 function fragments(transaction: TestTransaction, size: () => number): TransactionPart[] {
-  const { lsn, endLsn, xid, changes } = transaction;
+  const { lsn, endLsn, xid, commitTimeUs, changes } = transaction;
   const parts: TransactionPart[] = [];
   for (let from = 0; from < changes.length;) {
     const to = Math.min(changes.length, from + Math.max(1, size()));
     const ends = { begin: from === 0, commit: to === changes.length };
-    parts.push({ lsn, endLsn, xid, commitTimeUs: 0n, ...ends, changes: changes.slice(from, to) });
+    parts.push({ lsn, endLsn, xid, commitTimeUs, ...ends, changes: changes.slice(from, to) });
     from = to;
   }
   return parts;
@@ -210,9 +217,15 @@ export function testDatabase(
     published,
     repaired,
     introspect: async () => undefined,
-    publish: async ({ schema, name }) => void published.push(`${schema}.${name}`),
+    publication: new MemorySourceDatabase(new MemoryDatabase()).publication,
+    publish: async ({ schema, name }) => {
+      published.push(`${schema}.${name}`);
+      return 'rel:1';
+    },
     repairReplicaIdentity: async (oid) => void repaired.push(oid),
-    readTrees: async () => ({ xmax: 700n + BigInt(wal.transactions.length), trees: [] }),
+    readTables: async () => {},
+    listenForDdl: async () => {},
+    writers: async () => ({ xids: [], newest: 0n }),
     progress: async () => ({ xmin: 700n + BigInt(wal.transactions.length), walLsn: wal.end }),
     snapshot: async () => undefined,
     subset: async () => undefined,
