@@ -3,27 +3,31 @@ import {
   commonConfig,
   commonNames,
   count,
+  databaseConfig,
+  databaseNames,
+  databaseProblems,
+  healthConfig,
+  healthNames,
   milliseconds,
+  natsConfig,
+  natsNames,
   parseConfig,
-  postgresUrl,
+  redisConfig,
+  redisNames,
+  streamId,
   type Environment,
 } from '@shapecast/service-kit';
+import { DEFAULT_LIMITS, type ShapeStoreLimits } from '@shapecast/shape-store';
 import { z } from 'zod';
 import { DEFAULT_MAX_SCANNED_CLAUSES } from './matching/shard-index.ts';
 
 /** Settings of the router service. */
 export const routerConfig = z.object({
   ...commonConfig,
-  sourceUrl: postgresUrl('Source database: snapshots and catalog are read from it.'),
-  queryUrl: postgresUrl('The same database behind a pooler, for snapshots and catalog.').optional(),
-  streamId: z
-    .string()
-    .regex(/^[a-z0-9_]{1,40}$/, 'expected 1 to 40 lower-case letters, digits or _')
-    .default('default')
-    .describe('Part of the names of the slot and the publication.'),
-  natsUrl: z.string({ error: 'is required' }).describe('NATS server or servers, comma-separated.'),
-  redisUrl: z.string({ error: 'is required' }).describe('Redis server of the shape store.'),
-  poolSize: count(20, 'Connections to Postgres for snapshots and catalog.', 2),
+  ...databaseConfig,
+  streamId: streamId(),
+  ...natsConfig,
+  ...redisConfig,
   snapshotConcurrency: count(16, 'Snapshots that this process takes at the same time.', 1),
   subsetConcurrency: count(
     8,
@@ -36,36 +40,95 @@ export const routerConfig = z.object({
     DEFAULT_MAX_SCANNED_CLAUSES,
     'Different where clauses of one table that no index serves; shapes beyond it are refused.',
   ),
-  heartbeatMs: milliseconds(1_000, 'How often this router tells the others that it lives; they forget it after 5 s.'),
+  heartbeatMs: milliseconds(1_000, 'How often this router tells the others that it lives; at least twice in a lease.'),
+  tombstoneGraceMs: milliseconds(120_000, 'How long the data of an ended shape stays readable for those who read it.'),
+  cleanupIntervalMs: milliseconds(10_000, 'How often the data of ended shapes is deleted.'),
+  snapshotFirstRowTimeoutMs: milliseconds(
+    30_000,
+    'How long Postgres may work on the query of a new shape before its first row; then it is cancelled.',
+  ),
+  snapshotSafetyTimeoutMs: milliseconds(
+    30_000,
+    'How long a new shape waits until all that was committed before it shows: synchronous standbys may hold it back.',
+  ),
+  snapshotMaxBytesPerSecond: bytes(
+    64 * 1024 * 1024,
+    'Encoded bytes of snapshots that all routers of a source together store in a second.',
+  ),
+  snapshotMaxBytes: bytes(10 * 1024 ** 3, 'Encoded size of a snapshot; a shape with a larger one is refused.'),
+  snapshotLeaseMs: milliseconds(DEFAULT_LIMITS.leaseMs, 'Silence after which a snapshot is left to another router.'),
+  pendingLogBytes: bytes(
+    DEFAULT_LIMITS.pendingMaxBytes,
+    'Most bytes of changes that wait for the snapshot of a new shape, which rotates beyond it.',
+  ),
+  pendingLogOps: count(
+    DEFAULT_LIMITS.pendingMaxEntries,
+    'Most changes that wait for the snapshot of a new shape, which rotates beyond it.',
+    1,
+  ),
   catalogCheckMs: milliseconds(
     10_000,
-    'How often partitions that came or went, and renamed or dropped tables, are looked for.',
+    'How often the catalog is compared with the tables that have shapes: DDL, and partitions that came or went.',
   ),
-  healthPort: count(3001, 'Port of /live, /ready and /health.'),
-  healthHost: z.string().default('0.0.0.0').describe('Address of the health port.'),
+  maxLogBytes: bytes(1024 ** 3, 'JSON bytes that the log of every shape may have; a shape with more rotates.'),
+  maxLogRatio: count(4, 'A log may also have this many times the bytes of its snapshot.', 1),
+  sealIntervalMs: milliseconds(5_000, 'How often closed chunks of logs are looked for, to be compressed.'),
+  compactionIntervalMs: milliseconds(
+    600_000,
+    'How often old entries are merged of shapes requested with experimental_compaction.',
+  ),
+  ...healthConfig,
 });
 
 export const routerConfigNames = {
   ...commonNames,
-  sourceUrl: ['DATABASE_URL'],
-  queryUrl: ['ELECTRIC_POOLED_DATABASE_URL'],
+  ...databaseNames,
   streamId: ['ELECTRIC_REPLICATION_STREAM_ID'],
-  natsUrl: ['SHAPECAST_NATS_URL'],
-  redisUrl: ['SHAPECAST_REDIS_URL'],
-  poolSize: ['SHAPECAST_DB_POOL_SIZE', 'ELECTRIC_DB_POOL_SIZE'],
+  ...natsNames,
+  ...redisNames,
   snapshotConcurrency: ['SHAPECAST_SNAPSHOT_CONCURRENCY'],
   subsetConcurrency: ['SHAPECAST_SUBSET_CONCURRENCY'],
   subsetTimeoutMs: ['SHAPECAST_SUBSET_TIMEOUT'],
   windowBytes: ['SHAPECAST_ROUTER_WINDOW_BYTES'],
   maxScannedClauses: ['SHAPECAST_MAX_SCANNED_CLAUSES'],
   heartbeatMs: ['SHAPECAST_ROUTER_HEARTBEAT'],
+  tombstoneGraceMs: ['SHAPECAST_TOMBSTONE_GRACE'],
+  cleanupIntervalMs: ['ELECTRIC_CLEANUP_INTERVAL_MS'],
+  pendingLogBytes: ['SHAPECAST_PENDING_LOG_BYTES'],
+  pendingLogOps: ['SHAPECAST_PENDING_LOG_OPS'],
+  snapshotFirstRowTimeoutMs: ['SHAPECAST_SNAPSHOT_FIRST_ROW_TIMEOUT'],
+  snapshotSafetyTimeoutMs: ['SHAPECAST_SNAPSHOT_SAFETY_TIMEOUT'],
+  snapshotMaxBytesPerSecond: ['SHAPECAST_SNAPSHOT_MAX_BYTES_PER_S'],
+  snapshotMaxBytes: ['SHAPECAST_SNAPSHOT_MAX_BYTES'],
+  snapshotLeaseMs: ['SHAPECAST_LEASE_SNAPSHOT'],
   catalogCheckMs: ['ELECTRIC_TWEAKS_SCHEMA_RECONCILER_PERIOD'],
-  healthPort: ['SHAPECAST_HEALTH_PORT'],
-  healthHost: ['SHAPECAST_HEALTH_HOST'],
+  maxLogBytes: ['SHAPECAST_MAX_LOG_BYTES'],
+  maxLogRatio: ['SHAPECAST_MAX_LOG_RATIO'],
+  sealIntervalMs: ['SHAPECAST_SEAL_INTERVAL'],
+  compactionIntervalMs: ['SHAPECAST_COMPACTION_INTERVAL'],
+  ...healthNames,
 } as const;
 
 export type RouterConfig = z.output<typeof routerConfig>;
 
 export function parseRouterConfig(env: Environment): RouterConfig {
-  return parseConfig(routerConfig, routerConfigNames, env);
+  return parseConfig(routerConfig, routerConfigNames, env, (config) => [
+    ...databaseProblems(config),
+    ...heartbeatProblems(config),
+  ]);
+}
+
+/** One heartbeat that is late or lost must not look like an end. */
+function heartbeatProblems({ heartbeatMs, routerLeaseMs }: Partial<RouterConfig>): readonly string[] {
+  if (heartbeatMs === undefined || routerLeaseMs === undefined || 2 * heartbeatMs <= routerLeaseMs) return [];
+  return ['SHAPECAST_ROUTER_HEARTBEAT: expected at most half of SHAPECAST_LEASE_ROUTER'];
+}
+
+/** The bounds of the shape store as the environment sets them. */
+export function storeLimits(config: RouterConfig): Partial<ShapeStoreLimits> {
+  return {
+    pendingMaxBytes: config.pendingLogBytes,
+    pendingMaxEntries: config.pendingLogOps,
+    leaseMs: config.snapshotLeaseMs,
+  };
 }

@@ -1,61 +1,93 @@
 import { randomUUID } from 'node:crypto';
-import { connectionBudget, openPgSourceDatabase } from '@shapecast/change-source';
-import { ShapecastError } from '@shapecast/errors';
-import { openNatsMessaging, type Messaging } from '@shapecast/messaging';
+import { connectionBudget, openPgSourceDatabase, permitLimits, type SourceDatabase } from '@shapecast/change-source';
+import { eventsSubject, Installation, openNatsMessaging, SharedPermits, type Messaging } from '@shapecast/messaging';
 import {
-  createLogger,
+  configOrExit,
+  databaseConnection,
   HealthServer,
+  natsConnection,
+  openProcessLog,
+  redisConnection,
   runProcess,
   systemClock,
   type Component,
   type HealthReport,
 } from '@shapecast/service-kit';
 import { openRedisShapeStore } from '@shapecast/shape-store';
-import { parseRouterConfig, type RouterConfig } from './config.ts';
+import { parseRouterConfig, storeLimits } from './config.ts';
 import { createRouter, type Router } from './router.ts';
 
 /** Composition root of the router service. */
 async function main(): Promise<void> {
-  const config = readConfig();
+  const config = configOrExit(parseRouterConfig, process.env);
   const clock = systemClock;
   const routerId = config.instanceId ?? randomUUID();
-  const log = createLogger(config.logLevel, { service: 'router', instance: routerId, source: config.sourceId });
-  const store = openRedisShapeStore({ url: config.redisUrl }, { clock, log });
-  const database = openPgSourceDatabase(
-    {
-      url: config.sourceUrl,
-      queryUrl: config.queryUrl,
-      publicationName: `electric_publication_${config.streamId}`,
-      poolSize: config.poolSize,
-    },
-    { clock, log },
-  );
-
+  const fields = { service: 'router', instance: routerId, source: config.sourceId };
+  const { log, events } = openProcessLog(config, fields, { env: process.env, clock });
+  const store = openRedisShapeStore({ ...redisConnection(config), limits: storeLimits(config) }, { clock, log });
   let messaging: Messaging | undefined;
+  let database: SourceDatabase | undefined;
+  let permits: { close(): Promise<void> } | undefined;
   let router: Router | undefined;
+  const installation = new Installation();
   const starting: HealthReport = { ready: false, status: 'starting' };
   const service: Component = {
     name: 'router',
     async start(signal) {
-      messaging = await openNatsMessaging({ url: config.natsUrl }, { clock, log }, signal);
+      const name = `router ${routerId}`;
+      const connected = await openNatsMessaging({ ...natsConnection(config), name }, { clock, log }, signal);
+      messaging = connected;
+      events.connect((payload) => connected.hints.publish(eventsSubject(config.sourceId), payload));
+      const limits = permitLimits(config.poolSize);
+      const shared = new SharedPermits(
+        { registries: connected.registries, clock, log },
+        { source: config.sourceId, holder: randomUUID(), limits },
+      );
+      permits = shared;
+      database = openPgSourceDatabase(
+        {
+          url: config.databaseUrl,
+          queryUrl: config.queryUrl,
+          publicationName: `electric_publication_${config.streamId}`,
+          poolSize: config.poolSize,
+          firstRowTimeoutMs: config.snapshotFirstRowTimeoutMs,
+          safetyTimeoutMs: config.snapshotSafetyTimeoutMs,
+          connection: databaseConnection(config),
+        },
+        { clock, log, permits: shared },
+      );
+      installation.join({ registries: connected.registries, clock, log }, signal);
       router = createRouter(
-        { messaging, store, database, clock, log },
+        { messaging: connected, store, database, clock, log },
         {
           source: config.sourceId,
           routerId,
           windowBytes: config.windowBytes,
           snapshotConcurrency: config.snapshotConcurrency,
+          snapshotBytesPerSecond: config.snapshotMaxBytesPerSecond,
+          snapshotMaxBytes: config.snapshotMaxBytes,
+          snapshotLeaseMs: config.snapshotLeaseMs,
           subsetConcurrency: Math.min(config.subsetConcurrency, connectionBudget(config.poolSize).subsets),
           subsetTimeoutMs: config.subsetTimeoutMs,
           maxScannedClauses: config.maxScannedClauses,
           heartbeatMs: config.heartbeatMs,
+          sweepGraceMs: config.tombstoneGraceMs,
+          sweepIntervalMs: config.cleanupIntervalMs,
           catalogCheckMs: config.catalogCheckMs,
+          upkeep: {
+            sealMs: config.sealIntervalMs,
+            compactionMs: config.compactionIntervalMs,
+            maxLogBytes: config.maxLogBytes,
+            maxLogRatio: config.maxLogRatio,
+          },
         },
       );
       await router.start(signal);
     },
     async stop() {
       await router?.stop();
+      await database?.close();
+      await permits?.close();
       await messaging?.close();
     },
   };
@@ -63,25 +95,12 @@ async function main(): Promise<void> {
     name: 'edges',
     start: async () => {},
     async stop() {
-      await database.close();
       await store.close();
     },
   };
-  const health = new HealthServer(() => router?.report() ?? starting, {
-    port: config.healthPort,
-    host: config.healthHost,
-  });
+  const report = () => ({ ...(router?.report() ?? starting), installation: installation.id, events: events.counts });
+  const health = new HealthServer(report, { port: config.healthPort, host: config.healthHost });
   await runProcess(log, [health, edges, service]);
-}
-
-function readConfig(): RouterConfig {
-  try {
-    return parseRouterConfig(process.env);
-  } catch (err) {
-    if (!(err instanceof ShapecastError)) throw err;
-    console.error(err.message);
-    process.exit(1);
-  }
 }
 
 await main();

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { encodeShardHint, shardHintSubject, type Hints } from '@shapecast/messaging';
-import type { Logger } from '@shapecast/service-kit';
+import { emitEvent, type Logger } from '@shapecast/service-kit';
 import type {
   AppendBatch,
   ShapeFailure,
@@ -44,8 +44,6 @@ export class OwnedShard {
   readonly #deps: OwnedShardDeps;
   readonly #owner = randomUUID();
   #state: ShardState | undefined;
-  /** Open questions of shapes whose snapshot is not known yet. */
-  #doubts: Doubt[] = [];
 
   constructor(deps: OwnedShardDeps, id: ShardId, limits: StepLimits) {
     this.#deps = deps;
@@ -117,7 +115,6 @@ export class OwnedShard {
       this.index.reset(shapes.shapes);
       this.#state = { ...state, ver: shapes.ver };
     }
-    await this.#settleDoubts();
     this.pending.matchAgain(this.start());
   }
 
@@ -132,24 +129,41 @@ export class OwnedShard {
     return outcome;
   }
 
+  /** The cursor is about to be moved over transactions that are not read. */
+  async skip(): Promise<void> {
+    await this.#deps.store.skipRing(this.id);
+  }
+
   /** Tells readers, and whoever else follows the shard, that something happened to these shapes. */
   announce(handles: readonly string[]): void {
     if (handles.length > 0) this.#deps.hints.publish(this.subject, encodeShardHint(handles));
   }
 
-  /** Keeps what a step could not decide until the snapshots are known. */
-  doubt(doubts: readonly Doubt[]): void {
-    this.#doubts.push(...doubts);
+  /**
+   * Hands what a step could not decide, because the snapshots are not known yet, to whoever takes them. Before the cursor passes it.
+   */
+  async doubt(doubts: readonly Doubt[]): Promise<void> {
+    if (doubts.length === 0) return;
+    const { store } = this.#deps;
+    const asked = doubts.map(({ handle, transaction: { lsn, xid } }) => ({ handle, lsn, xid }));
+    const unseen = new Set(await store.snapshotDoubts(this.id, asked));
+    if (unseen.size === 0) return;
+    const ended = doubts.filter(({ handle }) => unseen.has(handle));
+    await this.rotate(new Map(ended.map(({ handle, failure }) => [handle, failure] as const)));
   }
 
-  /** They stay in the index until it is refreshed. */
-  async rotate(handles: Iterable<readonly [string, ShapeFailure]>): Promise<void> {
+  /** They stay in the index until it is refreshed. Returns those that were alive. */
+  async rotate(handles: Iterable<readonly [string, ShapeFailure]>): Promise<readonly string[]> {
     const ended = [...handles];
+    const alive: string[] = [];
     for (const [handle, failure] of ended) {
       const rotated = await this.#deps.store.rotate(this.id, handle, failure);
-      if (rotated) this.#deps.log.info({ handle, reason: failure.message }, 'shape rotated');
+      if (!rotated) continue;
+      alive.push(handle);
+      emitEvent(this.#deps.log, 'shape_rotated', { handle, reason: failure.message });
     }
     this.announce(ended.map(([handle]) => handle));
+    return alive;
   }
 
   /** Ends the shapes that the index says must not go on. */
@@ -158,36 +172,10 @@ export class OwnedShard {
     await this.refresh();
   }
 
-  /**
-   * The owner before may have applied a truncation while the snapshot of a new shape was not known, and taken its doubt with
-   * it. Such shapes start over.
-   */
-  async endUnknown(): Promise<void> {
-    const { position } = this.current().cursor;
-    const unknown = [...this.index.all()].filter(
-      ({ record }) => !record.snapshot && record.regLsn < position.lsn && position.lsn > 0n,
-    );
-    await this.rotate(unknown.map(({ handle }) => [handle, UNFINISHED] as const));
-    if (unknown.length > 0) await this.refresh();
-  }
-
   /** Readers may have seen snapshot chunks that a store that went back no longer has (R 12.5.8). */
   async endUnfinished(): Promise<void> {
     const unfinished = [...this.index.all()].filter(({ record }) => record.state !== 'live');
     await this.rotate(unfinished.map(({ handle }) => [handle, UNFINISHED] as const));
     this.stale = true;
-  }
-
-  /** Ends shapes that started from a snapshot without a change that their log cannot express. */
-  async #settleDoubts(): Promise<void> {
-    if (this.#doubts.length === 0) return;
-    const ended = new Map<string, ShapeFailure>();
-    this.#doubts = this.#doubts.filter(({ handle, transaction, failure }) => {
-      const shape = this.index.get(handle);
-      if (shape && !shape.record.snapshot) return true;
-      if (shape?.accepts(transaction)) ended.set(handle, failure);
-      return false;
-    });
-    await this.rotate(ended);
   }
 }

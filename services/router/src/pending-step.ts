@@ -7,6 +7,7 @@ import type { StreamRecord } from './stream/stream-record.ts';
 export interface StepLimits {
   /** Bounds of one append: it takes no further record past them. */
   readonly maxStepChanges: number;
+  /** Of its entries, and as much again of the records it was made from: most may concern no shape. */
   readonly maxStepBytes: number;
   readonly maxStepEntries: number;
   /** How long records that concern no shape may wait for more before the cursor is moved over them. */
@@ -28,6 +29,8 @@ export class PendingStep {
   #step: Step | undefined;
   #records: StreamRecord[] = [];
   #changes = 0;
+  /** Encoded size of `#records`. */
+  #bytes = 0;
   #since = 0;
   /** Records that were taken from the stream and then left out of the step. */
   #ahead: StreamRecord[] = [];
@@ -62,14 +65,20 @@ export class PendingStep {
   ): StreamRecord | undefined {
     // What did not get through is tried alone.
     if (this.#conflicts >= CONFLICTS_TO_SHRINK && this.#step) return undefined;
-    const { maxStepChanges, maxStepBytes: maxBytes } = this.#limits;
+    const { maxStepChanges, maxStepBytes } = this.#limits;
     while (!this.#isFull()) {
-      const limits = { maxRecords: READ_RECORDS, maxChanges: maxStepChanges - this.#changes, maxBytes };
+      const limits = {
+        maxRecords: READ_RECORDS,
+        maxChanges: maxStepChanges - this.#changes,
+        maxBytes: maxStepBytes - this.#bytes,
+      };
       const records = this.#ahead.length > 0 ? this.#ahead.splice(0, 1) : read(limits);
       if (records.length === 0) return undefined;
       for (const [i, record] of records.entries()) {
-        this.#waitsFor = this.#index.uncompiled(record.record);
-        if (this.#waitsFor !== undefined) {
+        // One record can be of many shapes, and so many entries.
+        const full = this.#isFull();
+        if (!full) this.#waitsFor = this.#index.uncompiled(record.record);
+        if (full || this.#waitsFor !== undefined) {
           this.#ahead = [...records.slice(i), ...this.#ahead];
           return undefined;
         }
@@ -78,6 +87,7 @@ export class PendingStep {
         if (!this.#step.add(record)) return record;
         this.#records.push(record);
         this.#changes += record.changes;
+        this.#bytes += record.bytes;
       }
     }
     return undefined;
@@ -85,9 +95,9 @@ export class PendingStep {
 
   /** How long the step may still wait for more records; Infinity when there is none. Entries do not wait. */
   lingerMs(nowMs: number): number {
-    const { maxLingerRecords, maxStepChanges, lingerMs, emptyLingerMs } = this.#limits;
+    const { lingerMs, emptyLingerMs } = this.#limits;
     if (this.#step === undefined) return Infinity;
-    if (this.#step.size > 0 || this.#records.length >= maxLingerRecords || this.#changes >= maxStepChanges) return 0;
+    if (this.#step.size > 0 || this.#isFull()) return 0;
     return this.#since + (this.#index.size === 0 ? emptyLingerMs : lingerMs) - nowMs;
   }
 
@@ -109,6 +119,7 @@ export class PendingStep {
     this.#ahead = [...this.#records.slice(keep), ...this.#ahead];
     this.#records = this.#records.slice(0, keep);
     this.#changes = this.#records.reduce((sum, record) => sum + record.changes, 0);
+    this.#bytes = this.#records.reduce((sum, record) => sum + record.bytes, 0);
   }
 
   /** The step was appended. */
@@ -127,6 +138,7 @@ export class PendingStep {
     this.#step = undefined;
     this.#records = [];
     this.#changes = 0;
+    this.#bytes = 0;
   }
 
   #isFull(): boolean {
@@ -134,8 +146,9 @@ export class PendingStep {
     const step = this.#step;
     return (
       this.#changes >= maxStepChanges ||
+      this.#bytes >= maxStepBytes ||
       this.#records.length >= maxLingerRecords ||
-      (step !== undefined && (step.size >= maxStepEntries || step.bytes >= maxStepBytes))
+      (step !== undefined && (step.made >= maxStepEntries || step.bytes >= maxStepBytes))
     );
   }
 }

@@ -1,18 +1,35 @@
 import { randomInt } from 'node:crypto';
 import type { SourceDatabase } from '@shapecast/change-source';
 import { ShapecastError } from '@shapecast/errors';
-import { BUCKETS, introspectSubject, type Messaging, type SourceRecord } from '@shapecast/messaging';
-import { Backoff, type Clock, type Component, type HealthReport, type Logger } from '@shapecast/service-kit';
+import {
+  BUCKETS,
+  ddlHintSubject,
+  introspectSubject,
+  keepConditionRecord,
+  type Messaging,
+  type SourceRecord,
+} from '@shapecast/messaging';
+import {
+  Backoff,
+  ConditionBoard,
+  type Clock,
+  type Component,
+  type HealthReport,
+  type Logger,
+} from '@shapecast/service-kit';
 import type { ShapeStore } from '@shapecast/shape-store';
 import { Latch } from './latch.ts';
 import { Membership } from './membership/membership.ts';
 import { assignShards } from './membership/rendezvous.ts';
 import type { MatchingReport } from './matching/matching-report.ts';
+import { PoolConditions } from './pool-conditions.ts';
 import { SourceShards } from './source-shards.ts';
 import { SnapshotQueue } from './snapshot/snapshot-queue.ts';
 import { SubsetServer } from './subset/subset-server.ts';
 import { TableRecords } from './table-records.ts';
 import { DEFAULT_WORKER_OPTIONS, type ShardWorkerOptions } from './shard-worker.ts';
+import { DEFAULT_UPKEEP, upkeepJobs, type UpkeepOptions } from './upkeep/jobs.ts';
+import { Upkeep } from './upkeep/upkeep.ts';
 
 export interface RouterDeps {
   readonly messaging: Messaging;
@@ -30,6 +47,16 @@ export interface RouterOptions {
   readonly windowBytes?: number;
   /** Snapshots at a time. */
   readonly snapshotConcurrency?: number;
+  /** Encoded bytes of snapshots that all routers of the source together store (spec O 3.2). */
+  readonly snapshotBytesPerSecond?: number;
+  /** Encoded size of one snapshot (spec O 3.4). */
+  readonly snapshotMaxBytes?: number;
+  /** The store's lease of a snapshot attempt, which is renewed five times as often. */
+  readonly snapshotLeaseMs?: number;
+  /** How often the log tells how far a snapshot is. */
+  readonly snapshotProgressMs?: number;
+  /** How long the snapshots that readers see already may take when the router stops. */
+  readonly snapshotDrainMs?: number;
   /** Subset queries at a time; more wait for a moment and are then refused. */
   readonly subsetConcurrency?: number;
   /** How long Postgres may work on a subset query. */
@@ -37,13 +64,16 @@ export interface RouterOptions {
   /** Different where clauses of one table that no index serves; shapes beyond it are refused (spec W 9.12). */
   readonly maxScannedClauses?: number;
   readonly heartbeatMs?: number;
-  /** How often the catalog is compared with the tables that have shapes (spec R 7.15). */
+  /** How often the catalog is compared with the tables that have shapes (spec R 7.15, 10.3.6). */
   readonly catalogCheckMs?: number;
   /** How long a shard that another live router still owns is left to it to hand over. */
   readonly handoverMs?: number;
   /** How long the data of an ended shape stays readable (spec R 14.8). */
   readonly sweepGraceMs?: number;
+  /** How often data is looked for that may be deleted by then. */
+  readonly sweepIntervalMs?: number;
   readonly worker?: Partial<ShardWorkerOptions>;
+  readonly upkeep?: Partial<UpkeepOptions>;
 }
 
 export interface Router extends Component {
@@ -71,6 +101,9 @@ class RouterService implements Router {
   readonly #snapshots: SnapshotQueue;
   readonly #subsets: SubsetServer;
   readonly #tables: TableRecords;
+  readonly #upkeep: Upkeep;
+  readonly #conditions: ConditionBoard;
+  readonly #pools: PoolConditions;
   readonly #stop = new AbortController();
   readonly #wake = new Latch();
   readonly #loops: Promise<void>[] = [];
@@ -83,7 +116,10 @@ class RouterService implements Router {
   readonly #wantedSince = new Map<number, number>();
   #wanted: ReadonlySet<number> | undefined;
 
-  constructor(deps: RouterDeps, options: RouterOptions) {
+  constructor(given: RouterDeps, options: RouterOptions) {
+    this.#conditions = new ConditionBoard(given.clock);
+    this.#pools = new PoolConditions(given.database, { clock: given.clock, board: this.#conditions });
+    const deps = { ...given, database: this.#pools.database };
     this.#deps = deps;
     this.#options = options;
     this.#log = deps.log.child({ component: 'router', source: options.source, router: options.routerId });
@@ -96,12 +132,22 @@ class RouterService implements Router {
     );
     this.#snapshots = new SnapshotQueue(
       { ...deps, log: this.#log, rpc: messaging.rpc, hints: messaging.hints },
-      { source, concurrency: options.snapshotConcurrency ?? 16 },
+      {
+        source,
+        concurrency: options.snapshotConcurrency ?? 16,
+        // The limit is the source's; all its routers share it.
+        bytesPerSecond: () =>
+          (options.snapshotBytesPerSecond ?? 64 * 1024 * 1024) / Math.max(1, this.#membership.live.length),
+        ...(options.snapshotMaxBytes === undefined ? {} : { maxBytes: options.snapshotMaxBytes }),
+        ...(options.snapshotLeaseMs === undefined ? {} : { leaseMs: options.snapshotLeaseMs }),
+        ...(options.snapshotProgressMs === undefined ? {} : { progressMs: options.snapshotProgressMs }),
+      },
     );
     this.#subsets = new SubsetServer(
       { rpc: messaging.rpc, database: deps.database, clock, log: this.#log },
       { source, concurrency: options.subsetConcurrency ?? 8, timeoutMs: options.subsetTimeoutMs ?? 30_000 },
     );
+    this.#upkeep = new Upkeep({ clock, log: this.#log }, upkeepJobs(deps, { ...DEFAULT_UPKEEP, ...options.upkeep }));
     this.#tables = new TableRecords({ registries: messaging.registries, clock, log: this.#log }, source);
   }
 
@@ -115,11 +161,12 @@ class RouterService implements Router {
       ready: connected && settled,
       status: this.#wanted === undefined || !connected ? 'starting' : settled ? 'active' : 'taking over',
       source: this.#options.source,
+      conditions: this.#conditions.report(),
       messaging: messaging.connected(),
       store: store.connected(),
       incarnation: this.#record?.incarnation,
       routers: this.#membership.live.length,
-      snapshots: this.#snapshots.size,
+      snapshots: this.#snapshots.report(),
       subsets: this.#subsets.report(),
       owned,
       shapes: shards.reduce((sum, shard) => sum + shard.shapes, 0),
@@ -145,6 +192,7 @@ class RouterService implements Router {
     this.#stopServing = [
       rpc.serve(introspect, (request, until) => this.#introspect(request, until)),
       this.#subsets.serve(),
+      this.#followDdl(),
     ];
     this.#loops.push(
       this.#membership.run(signal),
@@ -152,6 +200,8 @@ class RouterService implements Router {
       this.#reconcile(signal),
       this.#sweep(signal),
       this.#tables.run(signal),
+      this.#pools.run(signal),
+      this.#tellConditions(signal),
     );
   }
 
@@ -160,10 +210,23 @@ class RouterService implements Router {
     this.#stop.abort(new Error('the router is stopping'));
     for (const stop of this.#stopServing) stop();
     this.#wake.set();
-    this.#snapshots.close();
     await this.#shards?.stop();
     await Promise.allSettled(this.#loops);
     await this.#membership.leave().catch((err: unknown) => this.#log.debug({ err }, 'router could not say goodbye'));
+    // Others have the shards by now; what this process is in the middle of is its own until its lease runs out.
+    await this.#snapshots.stop(this.#options.snapshotDrainMs ?? 30_000);
+  }
+
+  #followDdl(): () => void {
+    const look = () => this.#shards?.poke();
+    return this.#deps.messaging.hints.subscribe(ddlHintSubject(this.#options.source), look, look);
+  }
+
+  #tellConditions(signal: AbortSignal): Promise<void> {
+    const { source, routerId: instance } = this.#options;
+    const deps = { ...this.#deps, registries: this.#deps.messaging.registries };
+    const read = () => ({ role: 'router', conditions: this.#conditions.report() }) as const;
+    return keepConditionRecord(deps, { source, instance }, read, signal);
   }
 
   async #introspect(request: unknown, signal: AbortSignal): Promise<unknown> {
@@ -256,6 +319,7 @@ class RouterService implements Router {
     if (stream === undefined)
       throw new ShapecastError('NOT_READY', 'The tx stream of the incarnation does not exist yet.');
     await this.#shards?.stop();
+    this.#snapshots.abandonBefore(record.incarnation);
     this.#log.info(
       { incarnation: record.incarnation, shards: record.shards },
       'following an incarnation of the source',
@@ -264,14 +328,17 @@ class RouterService implements Router {
       {
         ...this.#deps,
         hints: this.#deps.messaging.hints,
+        registries: this.#deps.messaging.registries,
+        seen: (relation) => this.#tables.seen(relation.schema, relation.name, relation),
         stream,
         snapshots: this.#snapshots,
+        upkeep: this.#upkeep,
         log: this.#log,
       },
       {
         windowBytes: windowBytes ?? 16 * 1024 * 1024,
         worker: { ...DEFAULT_WORKER_OPTIONS, ...worker },
-        trees: { intervalMs: this.#options.catalogCheckMs ?? CATALOG_CHECK_MS },
+        catalog: { intervalMs: this.#options.catalogCheckMs ?? CATALOG_CHECK_MS },
         matching: {
           seed: this.#seed,
           shards: record.shards,
@@ -285,7 +352,7 @@ class RouterService implements Router {
   async #sweep(signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps;
     while (!signal.aborted) {
-      await clock.sleep(SWEEP_INTERVAL_MS, signal).catch(() => undefined);
+      await clock.sleep(this.#options.sweepIntervalMs ?? SWEEP_INTERVAL_MS, signal).catch(() => undefined);
       if (signal.aborted) return;
       await this.#shards?.sweep(this.#options.sweepGraceMs ?? 120_000);
     }

@@ -1,6 +1,6 @@
 import { comparePositions, type Position } from '@shapecast/log';
 import type { TxStream } from '@shapecast/messaging';
-import type { Clock, Logger } from '@shapecast/service-kit';
+import { emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
 import type { ShapeFailure, ShardCursor } from '@shapecast/shape-store';
 import type { Latch } from './latch.ts';
 import { beforeTransaction, reopenTransaction } from './matching/reopen-transaction.ts';
@@ -125,11 +125,12 @@ export class ShardPlace {
     const place = to ?? (await firstPlace(stream));
     const { cursor } = this.#shard.current();
     if (place === undefined) return this.#seek(cursor.seq + 1);
-    const fields = { cursorSeq: cursor.seq, seq: place.seq, shapes: index.size };
-    if (index.size > 0) log.error(fields, 'tx stream has a gap, rotating the shapes of the shard');
+    const gap = { shard: this.#shard.id.shard, from: cursor.seq + 1, to: place.seq - 1 };
+    if (index.size > 0) emitEvent(log, 'stream_gap', gap);
     await this.#shard.rotate([...index.all()].map(({ handle }) => [handle, GAP] as const));
     await this.#shard.refresh();
     this.#shard.held = undefined;
+    await this.#shard.skip();
     await this.#moveTo(place);
   }
 

@@ -1,7 +1,7 @@
 import { comparePositions, type Relation } from '@shapecast/log';
 import { decodeShardHint, type Hints, type TxStream } from '@shapecast/messaging';
-import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
-import type { ShapeStore, ShardCursor, ShardId, ShardMeta, ShardState } from '@shapecast/shape-store';
+import { Backoff, emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
+import type { ShapeFailure, ShapeStore, ShardCursor, ShardId, ShardMeta, ShardState } from '@shapecast/shape-store';
 import { Latch } from './latch.ts';
 import type { RoutedShape } from './matching/routed-shape.ts';
 import type { ShardIndex } from './matching/shard-index.ts';
@@ -86,9 +86,21 @@ export class ShardWorker {
     };
   }
 
+  /** Ends shapes for a reason that is not in the stream. Returns the handles that were alive. */
+  async rotate(handles: Iterable<readonly [string, ShapeFailure]>): Promise<readonly string[]> {
+    const alive = await this.#shard.rotate(handles);
+    this.#refreshSoon();
+    return alive;
+  }
+
   /** There is something to do that the worker cannot know of. */
   wake(): void {
     this.#wake.set();
+  }
+
+  /** Under which the shard is owned; undefined while it is not. */
+  get epoch(): number | undefined {
+    return this.#shard.state?.epoch;
   }
 
   get owned(): boolean {
@@ -96,10 +108,11 @@ export class ShardWorker {
   }
 
   /**
-   * Owns the shard until `signal` aborts ('released') or another owner has taken it ('lost'). `onOwned` is called once it does.
+   * Owns the shard until `signal` aborts ('released') or another owner has taken it ('lost'). `onOwned` is called once it does,
+   * with what aborts when it no longer does.
    * Failures of store and stream are retried for ever.
    */
-  async run(onOwned: () => void, signal: AbortSignal): Promise<'released' | 'lost'> {
+  async run(onOwned: (owned: AbortSignal) => void, signal: AbortSignal): Promise<'released' | 'lost'> {
     this.#signal = signal;
     const stopHints = this.#deps.hints.subscribe(
       this.#shard.subject,
@@ -112,7 +125,9 @@ export class ShardWorker {
     try {
       await this.#acquire(signal);
       if (!this.owned) return 'released';
-      onOwned();
+      const { owner, epoch } = this.#shard.current();
+      emitEvent(this.#log, 'shard_owner_changed', { shard: this.#shard.id.shard, owner, epoch });
+      onOwned(job.signal);
       return await this.#apply(job.signal, signal);
     } finally {
       abandon();
@@ -126,7 +141,6 @@ export class ShardWorker {
   async #acquire(signal: AbortSignal): Promise<void> {
     await this.#retry(signal, async () => {
       await this.#load(await this.#shard.acquire());
-      await this.#shard.endUnknown();
     });
   }
 
@@ -254,7 +268,7 @@ export class ShardWorker {
   async #append(step: Step): Promise<'on' | 'lost'> {
     const shard = this.#shard;
     const { batch, held, touched, doubts } = step.finish();
-    shard.doubt(doubts);
+    await shard.doubt(doubts);
     const outcome = await shard.append(batch, held);
     switch (outcome) {
       case 'ok':
@@ -325,7 +339,8 @@ export class ShardWorker {
   }
 
   async #endUnfinished(now: ShardMeta, before: ShardState): Promise<void> {
-    this.#log.warn({ seq: now.cursor.seq, before: before.cursor.seq }, 'the store went back, shard applies again');
+    const { shard } = this.#shard.id;
+    emitEvent(this.#log, 'store_regressed', { shard, from: before.cursor.seq, to: now.cursor.seq });
     await this.#shard.endUnfinished();
   }
 }

@@ -1,21 +1,30 @@
-import type { SourceDatabase } from '@shapecast/change-source';
-import type { Hints, TxStream } from '@shapecast/messaging';
+import type { SourceDatabase, TableToPublish } from '@shapecast/change-source';
+import type { Hints, Registries, TxStream } from '@shapecast/messaging';
 import type { Clock, Logger } from '@shapecast/service-kit';
+import type { RelationInfo } from '@shapecast/shape';
 import type { ShapeStore } from '@shapecast/shape-store';
 import { EvaluationLog } from './matching/evaluation-log.ts';
 import { reportMatching, type MatchingReport } from './matching/matching-report.ts';
 import { ShardIndex, type ShardIndexOptions } from './matching/shard-index.ts';
+import { PublicationWatch } from './publication/publication-watch.ts';
+import { UsageReport } from './publication/usage-report.ts';
 import { ShardWorker, type ShardWorkerOptions } from './shard-worker.ts';
 import type { SnapshotQueue } from './snapshot/snapshot-queue.ts';
 import { RecordWindow } from './stream/record-window.ts';
-import { TreeWatch, type TreeWatchOptions } from './tree-watch.ts';
+import { HistoryStore } from './schema/history-store.ts';
+import { Reconciler, type ReconcilerOptions } from './schema/reconciler.ts';
+import type { Upkeep } from './upkeep/upkeep.ts';
 
 interface SourceShardsDeps {
   readonly store: ShapeStore;
   readonly hints: Hints;
   readonly stream: TxStream;
   readonly snapshots: SnapshotQueue;
+  readonly upkeep: Upkeep;
   readonly database: SourceDatabase;
+  readonly registries: Registries;
+  /** The catalog has a table like this. */
+  readonly seen: (relation: RelationInfo) => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -24,7 +33,7 @@ interface SourceShardsOptions {
   readonly windowBytes: number;
   readonly worker: ShardWorkerOptions;
   readonly matching: Omit<ShardIndexOptions, 'onEvaluationError' | 'onRelationBelow'>;
-  readonly trees: TreeWatchOptions;
+  readonly catalog: ReconcilerOptions;
   /** Told the owned shards whenever they change. */
   readonly onOwned: (owned: readonly number[]) => void;
 }
@@ -45,8 +54,8 @@ export class SourceShards {
   readonly #options: SourceShardsOptions;
   readonly #window: RecordWindow;
   readonly #evaluationLog: EvaluationLog;
-  readonly #trees: TreeWatch;
-  readonly #watching: Promise<void>;
+  readonly #reconciler: Reconciler;
+  readonly #watching: Promise<unknown>;
   readonly #stopWatching = new AbortController();
   readonly #running = new Map<number, Running>();
   readonly #lostAt = new Map<number, number>();
@@ -56,11 +65,14 @@ export class SourceShards {
     this.#options = options;
     this.#evaluationLog = new EvaluationLog(deps);
     this.#window = new RecordWindow(deps, { maxBytes: options.windowBytes, stallMs: WINDOW_STALL_MS });
-    this.#trees = new TreeWatch(
-      { ...deps, shards: () => this.#owned(), publish: (table) => deps.snapshots.publish(table) },
-      options.trees,
-    );
-    this.#watching = this.#trees.run(this.#stopWatching.signal);
+    const histories = new HistoryStore(deps.registries, deps.stream.id);
+    const publish = (table: TableToPublish) => deps.snapshots.publish(table);
+    this.#reconciler = new Reconciler({ ...deps, histories, shards: () => this.#owned(), publish }, options.catalog);
+    const owned = () => this.#owned();
+    const watch = new PublicationWatch({ ...deps, shards: owned }, options.catalog);
+    const usage = new UsageReport({ ...deps, shards: owned }, deps.stream.id);
+    const { signal } = this.#stopWatching;
+    this.#watching = Promise.all([this.#reconciler.run(signal), watch.run(signal), usage.run(signal)]);
   }
 
   get incarnation(): number {
@@ -80,6 +92,11 @@ export class SourceShards {
     return reportMatching([...this.#running.values()].map(({ worker }) => worker.index));
   }
 
+  /** Somebody tells of DDL. */
+  poke(): void {
+    this.#reconciler.poke();
+  }
+
   /** Starts to own a shard, unless it does or has just lost it. */
   take(shard: number): void {
     if (this.#running.has(shard)) return;
@@ -89,9 +106,9 @@ export class SourceShards {
     const index = new ShardIndex({
       ...this.#options.matching,
       onEvaluationError: (shape, error) => this.#evaluationLog.failed(shape, error),
-      onRelationBelow: () => this.#trees.poke(),
+      onRelationBelow: (oid, below) => this.#reconciler.showed(oid, below),
     });
-    const observe = (oid: number, signal: AbortSignal) => this.#trees.observe(oid, signal);
+    const observe = (oid: number, signal: AbortSignal) => this.#reconciler.observe(oid, signal);
     const worker = new ShardWorker({ ...this.#deps, observe, index, window: this.#window }, id, this.#options.worker);
     const done = this.#run(shard, worker, abort.signal);
     this.#running.set(shard, { worker, abort, done });
@@ -123,8 +140,15 @@ export class SourceShards {
   }
 
   async #run(shard: number, worker: ShardWorker, signal: AbortSignal): Promise<void> {
+    let upkeep: Promise<void> | undefined;
     try {
-      const outcome = await worker.run(() => this.#announce(), signal);
+      const outcome = await worker.run((owned) => {
+        this.#announce();
+        upkeep = this.#deps.upkeep.run(
+          { id: worker.shard, index: worker.index, rotate: (handles) => worker.rotate(handles) },
+          owned,
+        );
+      }, signal);
       if (outcome === 'lost') this.#lostAt.set(shard, this.#deps.clock.now());
     } catch (err) {
       this.#lostAt.set(shard, this.#deps.clock.now());
@@ -132,6 +156,8 @@ export class SourceShards {
     } finally {
       this.#running.delete(shard);
       this.#announce();
+      // Its turn, if it has one, ends soon, and need not be over before another router begins.
+      await upkeep;
     }
   }
 
@@ -140,7 +166,7 @@ export class SourceShards {
   }
 
   #announce(): void {
-    this.#trees.poke();
+    this.#reconciler.poke();
     const owned = [...this.#running].filter(([, { worker }]) => worker.owned).map(([shard]) => shard);
     this.#options.onOwned(owned.sort((a, b) => a - b));
   }

@@ -136,6 +136,16 @@ describe('a table with many shapes', () => {
     expect(index.uncompiled(record())).toBeUndefined();
   });
 
+  test('T10 is neither compiled again nor ends a shape when it is described again as it was', () => {
+    const index = new ShardIndex();
+    index.reset([shape(`owner = '7'`), shape('')]);
+    const compiled = index.table(ITEMS);
+    const again = { ...ITEMS, columns: ITEMS.columns.map((column) => ({ ...column })) };
+    expect(index.table(again)).toBe(compiled);
+    expect(compiled?.mismatched.size).toBe(0);
+    expect(index.ending.size).toBe(0);
+  });
+
   test('of few shapes is compiled when its first change is matched', () => {
     const index = new ShardIndex();
     index.reset([shape(`owner = '7'`)]);

@@ -18,8 +18,8 @@ export interface ShardIndexOptions {
   readonly shards?: number;
   /** Told of the first row on which a shape's clause fails, once per shape. */
   readonly onEvaluationError?: (shape: RoutedShape, error: unknown) => void;
-  /** Told when a relation shows for the first time, or anew, that it is below a table with shapes. */
-  readonly onRelationBelow?: () => void;
+  /** Told when a relation shows for the first time, or anew, that it is below a table with shapes; by their oids. */
+  readonly onRelationBelow?: (oid: number, below: number) => void;
 }
 
 export const DEFAULT_MAX_SCANNED_CLAUSES = 20_000;
@@ -139,7 +139,9 @@ export class ShardIndex {
   readonly #ending = new Map<RoutedShape, ShapeFailure>();
   readonly #context: TableContext;
   readonly #onEvaluationError: ((shape: RoutedShape, error: unknown) => void) | undefined;
-  readonly #onRelationBelow: (() => void) | undefined;
+  readonly #onRelationBelow: ((oid: number, below: number) => void) | undefined;
+  /** Shapes that were not held against the catalog yet since they came here. For the reconciler, which takes them out. */
+  readonly unreviewed = new Set<RoutedShape>();
   /** Why shapes end that are one too many for their table. */
   readonly refusal: ShapeFailure;
 
@@ -214,6 +216,7 @@ export class ShardIndex {
     this.#tables.clear();
     this.#joined.clear();
     this.#ending.clear();
+    this.unreviewed.clear();
     this.apply(records);
   }
 
@@ -308,6 +311,7 @@ export class ShardIndex {
     const { definition } = shape.record;
     this.#unshaped = new WeakSet();
     this.#shapes.set(shape.handle, shape);
+    this.unreviewed.add(shape);
     addTo(this.#byOid, definition.oid, shape);
     addTo(this.#byName, nameKey(definition.schema, definition.table), shape);
     this.#tables.get(definition.oid)?.add(shape);
@@ -317,6 +321,7 @@ export class ShardIndex {
   #remove(shape: RoutedShape): void {
     const { definition } = shape.record;
     this.#shapes.delete(shape.handle);
+    this.unreviewed.delete(shape);
     this.#ending.delete(shape);
     removeFrom(this.#byOid, definition.oid, shape);
     if (!this.#byOid.has(definition.oid)) this.#joined.delete(definition.oid);
@@ -331,8 +336,8 @@ export class ShardIndex {
   /** Where a relation is below a table with shapes, those that started without the rows it brought along are wrong. */
   #showed(relation: Relation): void {
     if (!isAncestor(relation)) return;
-    this.#onRelationBelow?.();
     const { oid, shownBy, joined } = relation;
+    this.#onRelationBelow?.(oid, shownBy.oid);
     if (joined === undefined) return;
     const tables = this.#joined.get(oid) ?? new Map<number, Joined>();
     tables.set(shownBy.oid, joined);

@@ -287,6 +287,20 @@ describe('Step', () => {
     expect(step.finish().doubts).toMatchObject([{ handle: shape.handle, transaction: { lsn: 9n, xid: 9n } }]);
   });
 
+  test('asks once per transaction, however many of its changes ask the same', () => {
+    const { snapshot: _unknown, ...shape } = itemShape({}, { state: 'creating' });
+    const unusable = (op: number): Change => ({ kind: 'unusable', op, relation: ITEMS, reason: 'no_old_row' });
+    const changes = Array.from({ length: 1_000 }, (_, i) => unusable(2 * i));
+    const step = run(
+      [shape],
+      pack(
+        [7n, 8n].map((n) => ({ lsn: n as Lsn, xid: n, changes })),
+        [false],
+      ),
+    );
+    expect(step.finish().doubts.map(({ transaction }) => transaction.lsn)).toEqual([7n, 8n]);
+  });
+
   test('rotates a shape whose columns changed, with the first change under the new columns', () => {
     const relation = { ...ITEMS, columns: ITEMS.columns.filter(({ name }) => name !== 'note') };
     const shapes = [itemShape(), itemShape({ columns: ['id', 'owner'], allColumns: false })];

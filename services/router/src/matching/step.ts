@@ -72,6 +72,8 @@ export class Step {
   readonly #transactions: { lsn: Lsn; xid: bigint }[] = [];
   readonly #rotations = new Map<string, ShapeFailure>();
   readonly #doubts: Doubt[] = [];
+  /** Shapes with a doubt about the open transaction: a second one would not say more, and it may have millions. */
+  readonly #doubted = new Set<RoutedShape>();
   /** Shapes with a held entry of the open transaction. */
   #holding: RoutedShape[] = [];
   #open: OpenTransaction | undefined;
@@ -102,6 +104,11 @@ export class Step {
   /** Entries made so far, those held back included. */
   get size(): number {
     return this.#entries.length + this.#holding.length;
+  }
+
+  /** Entries made so far that are to be written. */
+  get made(): number {
+    return this.#entries.length;
   }
 
   /** Approximate size of the entries made so far. */
@@ -250,8 +257,12 @@ export class Step {
 
   #end(shape: RoutedShape, open: OpenTransaction, failure: ShapeFailure): void {
     if (!shape.accepts(open)) return;
-    if (shape.record.snapshot) this.#rotations.set(shape.handle, failure);
-    else this.#doubts.push({ handle: shape.handle, transaction: open, failure });
+    if (shape.record.snapshot) {
+      this.#rotations.set(shape.handle, failure);
+    } else if (!this.#doubted.has(shape)) {
+      this.#doubted.add(shape);
+      this.#doubts.push({ handle: shape.handle, transaction: open, failure });
+    }
   }
 
   #matched(shape: RoutedShape, old: boolean, now: boolean): void {
@@ -292,6 +303,7 @@ export class Step {
       shape.held = undefined;
     }
     if (this.#holding.length > 0) this.#holding = [];
+    if (this.#doubted.size > 0) this.#doubted.clear();
     this.#open = undefined;
     this.#watermark = maxLsn(this.#watermark ?? open.lsn, open.lsn);
     // The second half of a key change stands one further.

@@ -1,10 +1,12 @@
-import { randomUUID } from 'node:crypto';
 import type { SourceDatabase, TableToPublish } from '@shapecast/change-source';
-import { isShapecastError } from '@shapecast/errors';
-import { encodeShardHint, publishTableSubject, shardHintSubject, type Hints, type Rpc } from '@shapecast/messaging';
-import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
-import type { ShapeFailure, ShapeRecord, ShapeStore, ShardId } from '@shapecast/shape-store';
-import { Superseded, takeSnapshot } from './snapshot-attempt.ts';
+import { encodeShardHint, shardHintSubject, type Hints, type Rpc } from '@shapecast/messaging';
+import type { Clock, Logger } from '@shapecast/service-kit';
+import type { ShapeRecord, ShapeStore, ShardId } from '@shapecast/shape-store';
+import { ByteRate } from './byte-rate.ts';
+import { FairQueue } from './fair-queue.ts';
+import { Publications } from './publications.ts';
+import { ShapeCreator, type CreationOutcome } from './shape-creation.ts';
+import type { SnapshotProgress, SnapshotReport } from './snapshot-progress.ts';
 
 interface QueueDeps {
   readonly store: ShapeStore;
@@ -15,9 +17,24 @@ interface QueueDeps {
   readonly log: Logger;
 }
 
+interface QueueOptions {
+  readonly source: string;
+  /** Snapshots at a time. */
+  readonly concurrency: number;
+  /** Shapes that may wait; more stay registered and are taken on when there is room. */
+  readonly maxWaiting?: number;
+  /** After how much silence another process may take a shape on. */
+  readonly leaseMs?: number;
+  /** Encoded size beyond which a snapshot is given up. */
+  readonly maxBytes?: number;
+  /** Encoded, of all snapshots of this process together. */
+  readonly bytesPerSecond?: () => number;
+  readonly progressMs?: number;
+}
+
 /** Who a job works for. */
 export interface SnapshotOwner {
-  /** Aborts when the shard is no longer owned: its next owner takes over. */
+  /** Aborts when the shard is no longer owned: what has not begun is its next owner's. */
   readonly signal: AbortSignal;
   /** The shape has changed state, or the job has ended. */
   readonly changed: () => void;
@@ -29,194 +46,195 @@ interface Job extends SnapshotOwner {
   readonly key: string;
   readonly shard: ShardId;
   readonly shape: ShapeRecord;
+  readonly since: number;
 }
 
-/** How long a shape waits for a replicator that can publish its table. */
-const PUBLISH_TIMEOUT_MS = 30_000;
-/** An attempt waits 2 s for the lock of a table, and all of them end within 5 s (spec R 10.8). */
-const PUBLISH_LOCK_RETRY_MS = 3_000;
-/** A table that was published a moment ago is not asked for again: a burst of shapes on one table costs one call. */
-const PUBLISHED_MS = 5_000;
-const PROMOTE_LIMIT = 500;
+interface Running {
+  readonly job: Job;
+  readonly lane: Lane;
+  readonly abort: AbortController;
+  readonly done: Promise<void>;
+  progress: SnapshotProgress | undefined;
+}
 
-const INTERRUPTED: ShapeFailure = { code: 'SNAPSHOT_FAILED', message: 'The snapshot of the shape was interrupted.' };
+/** The oid of a table; or what needs no query. */
+type Lane = number | 'promotions';
+
+export interface SnapshotQueueReport {
+  readonly waiting: number;
+  readonly running: number;
+  readonly oldestWaitMs: number;
+  /** Those that are being taken. */
+  readonly snapshots: readonly SnapshotReport[];
+}
+
+const MAX_WAITING = 10_000;
+const MIB = 1024 * 1024;
+/** A shape that another process works on is looked at again this often: its lease may run out. */
+const LOOK_AGAIN_MS = 1_000;
 
 /**
- * Makes new shapes live: publishes their table, takes their snapshot, promotes what came in meanwhile. A bounded number at a
- * time and first come first served (spec R 10.7.6), for all shards of a process.
+ * Which shapes are made live next (spec R 10.7.6): a bounded number at a time, for all shards of a process; tables in turn, and
+ * within a table first come first served. A quarter of the places is not for a table that has all the others, so that one
+ * whose queries hang, or that cannot be published, does not keep other tables' shapes waiting.
+ *
+ * What has begun is finished also when the shard gets another owner, which leaves it alone as long as the attempt's lease lasts.
  */
 export class SnapshotQueue {
   readonly #deps: QueueDeps;
-  readonly #options: { readonly source: string; readonly concurrency: number };
-  /** Waiting and running, by shape. */
+  readonly #options: QueueOptions;
+  readonly #creator: ShapeCreator;
+  readonly #publications: Publications;
+  /** Waiting, running and resting, by shape. */
   readonly #jobs = new Map<string, Job>();
-  readonly #waiting: Job[] = [];
-  readonly #published = new Map<number, { readonly promise: Promise<void>; readonly at: number }>();
+  readonly #waiting = new FairQueue<Lane, Job>();
+  readonly #running = new Set<Running>();
+  /** Shards with shapes for which there was no room. */
+  readonly #refused = new Set<() => void>();
   readonly #stop = new AbortController();
-  #running = 0;
+  #stopping = false;
 
-  constructor(deps: QueueDeps, options: { readonly source: string; readonly concurrency: number }) {
+  constructor(deps: QueueDeps, options: QueueOptions) {
     this.#deps = deps;
     this.#options = options;
+    this.#publications = new Publications(deps, options.source, this.#stop.signal);
+    const rate = new ByteRate(deps.clock, options.bytesPerSecond ?? (() => 64 * MIB));
+    this.#creator = new ShapeCreator(
+      { ...deps, publications: this.#publications, rate },
+      {
+        maxBytes: options.maxBytes ?? 10 * 1024 * MIB,
+        beatMs: (options.leaseMs ?? 10_000) / 5,
+        progressMs: options.progressMs ?? 10_000,
+      },
+    );
   }
 
-  get size(): number {
-    return this.#jobs.size;
+  report(): SnapshotQueueReport {
+    const now = this.#deps.clock.now();
+    let oldest = now;
+    for (const { since } of this.#waiting) if (since < oldest) oldest = since;
+    return {
+      waiting: this.#waiting.size,
+      running: this.#running.size,
+      oldestWaitMs: now - oldest,
+      snapshots: [...this.#running].flatMap(({ progress }) => progress?.report() ?? []),
+    };
   }
 
   /** Takes on those shapes that are not live yet and not being worked on. */
   offer(shard: ShardId, shapes: Iterable<{ readonly record: ShapeRecord }>, owner: SnapshotOwner): void {
+    if (this.#stopping) return;
     for (const { record } of shapes) {
       if (record.state === 'live' || record.state === 'dead') continue;
       const key = `${shard.incarnation}/${record.handle}`;
       const known = this.#jobs.get(key);
       if (known && !known.signal.aborted) continue;
-      const job: Job = { key, shard, shape: record, ...owner };
+      if (this.#waiting.size >= (this.#options.maxWaiting ?? MAX_WAITING)) {
+        this.#refused.add(owner.changed);
+        break;
+      }
+      const job: Job = { key, shard, shape: record, since: this.#deps.clock.now(), ...owner };
       this.#jobs.set(key, job);
-      this.#waiting.push(job);
+      this.#waiting.push(record.state === 'promoting' ? 'promotions' : record.definition.oid, job);
     }
     this.#pump();
   }
 
   /** Shapes of a table ended: it may not be published any more as it was. */
   forget(oid: number): void {
-    this.#published.delete(oid);
+    this.#publications.forget(oid);
   }
 
   /** Has the replicator publish a table again, with what has come under it. */
   async publish({ oid, schema, name }: TableToPublish): Promise<void> {
-    await this.#callPublish({ oid, schema, name });
+    await this.#publications.publish({ oid, schema, name });
   }
 
-  close(): void {
-    this.#stop.abort(new Error('the router is stopping'));
-    this.#waiting.length = 0;
+  /** Nobody wants the shapes of these incarnations any more. */
+  abandonBefore(incarnation: number): void {
+    for (const { job, abort } of this.#running) {
+      if (job.shard.incarnation < incarnation) abort.abort(new Error('the source has a new incarnation'));
+    }
+  }
+
+  /**
+   * Begins nothing more, hands back what nobody has read of, and finishes the rest within `drainMs` (spec O 2). What is not
+   * finished by then is handed back too, and rotated by the next owner.
+   */
+  async stop(drainMs: number): Promise<void> {
+    this.#stopping = true;
+    this.#waiting.clear();
+    const stopping = new Error('the router is stopping');
+    const running = [...this.#running];
+    for (const { progress, abort } of running) if (progress?.readable !== true) abort.abort(stopping);
+    const all = Promise.all(running.map(({ done }) => done));
+    const waited = new AbortController();
+    await Promise.race([all, this.#deps.clock.sleep(drainMs, waited.signal).catch(() => undefined)]);
+    waited.abort();
+    for (const { abort } of running) abort.abort(stopping);
+    this.#stop.abort(stopping);
+    await all;
   }
 
   #pump(): void {
-    while (this.#running < this.#options.concurrency) {
-      const job = this.#waiting.shift();
-      if (job === undefined) return;
-      this.#running += 1;
-      void this.#work(job).finally(() => {
-        this.#running -= 1;
-        if (this.#jobs.get(job.key) === job) this.#jobs.delete(job.key);
-        if (!job.signal.aborted) job.changed();
-        this.#pump();
-      });
+    const { concurrency } = this.#options;
+    const share = concurrency - Math.floor(concurrency / 4);
+    while (this.#running.size < concurrency) {
+      const taken = new Map<Lane, number>();
+      for (const { lane } of this.#running) taken.set(lane, (taken.get(lane) ?? 0) + 1);
+      const job = this.#waiting.take((lane) => (taken.get(lane) ?? 0) < share);
+      if (job === undefined) break;
+      if (job.signal.aborted) this.#end(job);
+      else this.#start(job);
+    }
+    if (this.#refused.size > 0 && this.#waiting.size < (this.#options.maxWaiting ?? MAX_WAITING) / 2) {
+      const refused = [...this.#refused];
+      this.#refused.clear();
+      for (const changed of refused) changed();
     }
   }
 
-  async #work(job: Job): Promise<void> {
-    const signal = AbortSignal.any([job.signal, this.#stop.signal]);
-    if (signal.aborted) return;
-    const log = this.#deps.log.child({ shard: job.shard.shard, handle: job.shape.handle });
+  #start(job: Job): void {
+    const abort = new AbortController();
+    const lane: Lane = job.shape.state === 'promoting' ? 'promotions' : job.shape.definition.oid;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const running: Running = { job, lane, abort, done: promise, progress: undefined };
+    this.#running.add(running);
+    void this.#work(running).then((outcome) => {
+      this.#running.delete(running);
+      if (outcome === 'over') this.#end(job);
+      else this.#deps.clock.after(LOOK_AGAIN_MS, () => this.#end(job));
+      resolve();
+      this.#pump();
+    });
+  }
+
+  #end(job: Job): void {
+    if (this.#jobs.get(job.key) === job) this.#jobs.delete(job.key);
+    if (!job.signal.aborted) job.changed();
+  }
+
+  async #work(running: Running): Promise<CreationOutcome> {
+    const { job, abort } = running;
+    const { shard, shape, observe } = job;
     try {
-      if (job.shape.state !== 'promoting' && !(await this.#snapshot(job, log, signal))) return;
-      await this.#promote(job, signal);
-      log.debug({}, 'shape is live');
+      return await this.#creator.create(
+        { shard, shape, observe, tell: () => this.#tell(job), began: (progress) => (running.progress = progress) },
+        abort.signal,
+      );
     } catch (err) {
-      if (!signal.aborted) log.warn({ err }, 'shape creation was interrupted, trying again');
-      await this.#deps.clock.sleep(500, signal).catch(() => undefined);
-    }
-  }
-
-  /** False when the shape did not get a snapshot from this attempt. */
-  async #snapshot(job: Job, log: Logger, signal: AbortSignal): Promise<boolean> {
-    const { store } = this.#deps;
-    const { shard, shape } = job;
-    const token = randomUUID();
-    if (!(await store.snapshotBegin(shard, shape.handle, token))) {
-      await this.#clean(job, log);
-      return false;
-    }
-    try {
-      await this.#publish(shape, signal);
-      await job.observe(shape.definition.oid, signal);
-      await takeSnapshot(this.#deps, { shard, shape, token, changed: () => this.#tell(job) }, signal);
-      this.#tell(job);
-      return true;
-    } catch (err) {
-      if (signal.aborted || err instanceof Superseded) return false;
-      log.warn({ err }, 'shape could not be created');
-      await store.snapshotFailed(shard, shape.handle, token, failureOf(err));
-      this.#tell(job);
-      return false;
-    }
-  }
-
-  /** An attempt that died after readers saw rows cannot be repeated under the same handle (spec R 10.7.4). */
-  async #clean({ shard, shape, changed }: Job, log: Logger): Promise<void> {
-    const { store } = this.#deps;
-    const head = await store.readHead(shard, shape.handle);
-    if (head?.state === 'snapshotting' && head.snapshotStarted) {
-      log.info({}, 'rotating a shape whose snapshot was interrupted');
-      await store.rotate(shard, shape.handle, INTERRUPTED);
-      this.#hint(shard, shape.handle);
-    }
-    changed();
-  }
-
-  async #promote(job: Job, signal: AbortSignal): Promise<void> {
-    const { shard, shape } = job;
-    for (;;) {
-      signal.throwIfAborted();
-      const left = await this.#deps.store.promote(shard, shape.handle, PROMOTE_LIMIT);
-      if (left === undefined) return;
-      if (left === 0) return this.#tell(job);
-    }
-  }
-
-  /** Asks the replicator to publish the table; concurrent and recent questions for one table are one. */
-  async #publish({ definition }: ShapeRecord, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#deps;
-    const { oid, schema, table: name } = definition;
-    const known = this.#published.get(oid);
-    if (known && clock.now() - known.at < PUBLISHED_MS) return known.promise;
-    const promise = this.#callPublish({ oid, schema, name });
-    const entry = { promise, at: Infinity };
-    this.#published.set(oid, entry);
-    promise.then(
-      () => this.#published.set(oid, { promise, at: clock.now() }),
-      () => this.#published.delete(oid),
-    );
-    await promise;
-    signal.throwIfAborted();
-  }
-
-  async #callPublish(table: TableToPublish): Promise<void> {
-    const { rpc, clock } = this.#deps;
-    const began = clock.now();
-    const deadline = began + PUBLISH_TIMEOUT_MS;
-    const backoff = new Backoff(clock, { minMs: 100, maxMs: 2_000 });
-    const { signal } = this.#stop;
-    for (;;) {
-      try {
-        const left = Math.max(1, deadline - clock.now());
-        await rpc.call(publishTableSubject(this.#options.source), table, { timeoutMs: left, signal });
-        return;
-      } catch (err) {
-        if (!isShapecastError(err, 'NOT_READY') || signal.aborted || clock.now() >= deadline) throw err;
-        const locked = err.details['type'] === 'table_lock_timeout';
-        if (locked && clock.now() - began >= PUBLISH_LOCK_RETRY_MS) throw err;
-        await backoff.wait(signal);
-      }
+      if (abort.signal.aborted) return 'over';
+      this.#deps.log.warn(
+        { err, shard: shard.shard, handle: shape.handle },
+        'shape creation was interrupted, trying again',
+      );
+      return 'elsewhere';
     }
   }
 
   #tell({ shard, shape, changed }: Job): void {
     changed();
-    this.#hint(shard, shape.handle);
-  }
-
-  #hint(shard: ShardId, handle: string): void {
     const subject = shardHintSubject(shard.source, shard.incarnation, shard.shard);
-    this.#deps.hints.publish(subject, encodeShardHint([handle]));
+    this.#deps.hints.publish(subject, encodeShardHint([shape.handle]));
   }
-}
-
-/** What waiting requests are told. Errors we do not know keep their text to the log. */
-function failureOf(err: unknown): ShapeFailure {
-  if (isShapecastError(err)) return { code: err.code, message: err.message };
-  return { code: 'SNAPSHOT_FAILED', message: 'Unable to create initial snapshot: unexpected error' };
 }

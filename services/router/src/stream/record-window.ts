@@ -13,7 +13,7 @@ interface WindowDeps {
 }
 
 export interface WindowOptions {
-  /** Encoded size of the records kept decoded. */
+  /** Size of the records kept decoded. */
   readonly maxBytes: number;
   /** How long a full window waits for a reader that has fallen behind before it goes on without it. */
   readonly stallMs: number;
@@ -26,6 +26,8 @@ export interface TakeLimits {
 }
 
 const READ_AHEAD_BYTES = 4 * 1024 * 1024;
+/** What a change takes once it is decoded, beside its text: the objects, and a string for each cell. */
+const CHANGE_BYTES = 300;
 
 /**
  * The latest records of the tx stream, read and decoded once for all shards of a process (spec R 13.1.3). Readers that are
@@ -154,7 +156,7 @@ export class RecordWindow {
 
   #push(record: StreamRecord): void {
     this.#records.push(record);
-    this.#bytes += record.bytes;
+    this.#bytes += memoryOf(record);
     this.#nextSeq = record.seq + 1;
     for (const reader of this.#readers) reader.onRecords();
   }
@@ -181,7 +183,7 @@ export class RecordWindow {
     while (count < this.#records.length - 1 && this.#bytes > this.#options.maxBytes) {
       const record = this.#records[count] as StreamRecord;
       if (record.seq >= seq) break;
-      this.#bytes -= record.bytes;
+      this.#bytes -= memoryOf(record);
       this.#fromSeq = record.seq + 1;
       count += 1;
     }
@@ -276,7 +278,7 @@ export class WindowReader {
           }
           backoff.reset();
           this.#own.push(record);
-          this.#ownBytes += record.bytes;
+          this.#ownBytes += memoryOf(record);
           next = record.seq + 1;
           this.onRecords();
           if (next >= windowFrom()) {
@@ -303,7 +305,7 @@ export class WindowReader {
       changes += record.changes;
       bytes += record.bytes;
       if (count > 0 && (changes > limits.maxChanges || bytes > limits.maxBytes)) break;
-      this.#ownBytes -= record.bytes;
+      this.#ownBytes -= memoryOf(record);
       count += 1;
     }
     if (count > 0) this.#taken.set();
@@ -316,4 +318,9 @@ export class WindowReader {
     this.#own = [];
     this.#ownBytes = 0;
   }
+}
+
+/** About what a record takes: small rows take several times their encoded size. */
+function memoryOf({ bytes, changes }: StreamRecord): number {
+  return bytes + CHANGE_BYTES * changes;
 }

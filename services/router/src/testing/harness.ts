@@ -1,5 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { MemoryDatabase, MemorySourceDatabase, type MemoryTransaction } from '@shapecast/change-source';
+import {
+  MemoryDatabase,
+  MemorySourceDatabase,
+  type MemoryTransaction,
+  type SourceDatabase,
+} from '@shapecast/change-source';
 import {
   chainAfter,
   encodeRecord,
@@ -32,6 +37,7 @@ export interface ShapeRequest {
   readonly replica?: 'default' | 'full';
   readonly log?: 'full' | 'changes_only';
   readonly chunkBytes?: number;
+  readonly compaction?: boolean;
 }
 
 export interface PlacedShape {
@@ -82,15 +88,15 @@ export class Harness {
     const record = { incarnation: INCARNATION, shards: this.shards, systemId: 's', timeline: 1, slotName: 'slot' };
     await sources.create(this.source, record);
     this.messaging.rpc.serve(publishTableSubject(this.source), async (request, signal) => {
-      await this.database.publish(request as { oid: number; schema: string; name: string }, signal);
-      return {};
+      const table = request as { oid: number; schema: string; name: string };
+      return { published: await this.database.publish(table, signal) };
     });
   }
 
   async startRouter(
     routerId: string,
     options: Partial<RouterOptions> = {},
-    deps: { readonly store?: ShapeStore; readonly log?: Logger } = {},
+    deps: { readonly store?: ShapeStore; readonly database?: SourceDatabase; readonly log?: Logger } = {},
   ): Promise<Router> {
     const router = createRouter(
       {
@@ -162,7 +168,8 @@ export class Harness {
     const shard = { source: this.source, incarnation: INCARNATION, shard: shardOf(digest, this.shards) };
     const fingerprint = buildFingerprint(definition, table, where?.clause);
     const chunkBytes = request.chunkBytes ?? 10_485_760;
-    const { handle } = await this.store.getOrCreate(shard, { digest, definition, fingerprint, chunkBytes });
+    const { compaction = false } = request;
+    const { handle } = await this.store.getOrCreate(shard, { digest, definition, fingerprint, chunkBytes, compaction });
     return { shard, handle };
   }
 

@@ -1,0 +1,189 @@
+import { randomUUID } from 'node:crypto';
+import type { SourceDatabase } from '@shapecast/change-source';
+import { isShapecastError, ShapecastError } from '@shapecast/errors';
+import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
+import type { ShapeFailure, ShapeRecord, ShapeStore, ShardId } from '@shapecast/shape-store';
+import { underLease, type LeaseOptions } from './attempt-lease.ts';
+import type { ByteRate } from './byte-rate.ts';
+import type { Publications } from './publications.ts';
+import { TablePublication } from './table-publication.ts';
+import { Superseded, takeSnapshot } from './snapshot-attempt.ts';
+import { SnapshotProgress } from './snapshot-progress.ts';
+
+interface CreationDeps {
+  readonly store: ShapeStore;
+  readonly database: SourceDatabase;
+  readonly publications: Publications;
+  readonly rate: ByteRate;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface CreationOptions extends LeaseOptions {
+  readonly maxBytes: number;
+}
+
+/** A shape to make live, and who wants to know. */
+export interface Creation {
+  readonly shard: ShardId;
+  readonly shape: ShapeRecord;
+  /** Readers can see something new, or the shape has changed state. */
+  readonly tell: () => void;
+  /** Remembers what is below a table, before the first snapshot of it. */
+  readonly observe: (oid: number, signal: AbortSignal) => Promise<void>;
+  /** A snapshot begins. */
+  readonly began: (progress: SnapshotProgress) => void;
+}
+
+/** `elsewhere`: another process has an attempt that lives, so the shape is to be looked at again in a moment. */
+export type CreationOutcome = 'over' | 'elsewhere';
+
+const PROMOTE_LIMIT = 500;
+/** Snapshots that one shape may begin while nobody has read any of them (spec O F78). */
+const MAX_ATTEMPTS = 3;
+const RETRY = { minMs: 500, maxMs: 4_000 };
+/** So long a definition whose rows were too many is refused without reading them again. */
+const TOO_LARGE_MS = 600_000;
+const MAX_TOO_LARGE = 1_000;
+
+const INTERRUPTED: ShapeFailure = { code: 'SNAPSHOT_FAILED', message: 'The snapshot of the shape was interrupted.' };
+
+/** What a connection to Postgres fails with that another one need not fail with. */
+const PASSING: ReadonlySet<unknown> = new Set([
+  'client_exit',
+  'connection_closed',
+  'connection_failure',
+  'connection_refused',
+  'connection_timeout',
+  'database_server_shutting_down',
+  'database_server_unavailable',
+  'insufficient_resources',
+  'server_connection_crashed',
+]);
+
+/** Makes new shapes live, one call each: has their table published, takes their snapshot, promotes what came in meanwhile. */
+export class ShapeCreator {
+  readonly #deps: CreationDeps;
+  readonly #options: CreationOptions;
+  /** By digest, until when. The oldest are forgotten first. */
+  readonly #tooLarge = new Map<string, number>();
+
+  constructor(deps: CreationDeps, options: CreationOptions) {
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  /** Aborting hands the shape back: the next owner of its shard may begin at once. */
+  async create(creation: Creation, signal: AbortSignal): Promise<CreationOutcome> {
+    if (creation.shape.state !== 'promoting') {
+      const outcome = await this.#snapshot(creation, signal);
+      if (outcome !== 'taken') return outcome;
+    }
+    await this.#promote(creation, signal);
+    return 'over';
+  }
+
+  async #snapshot(creation: Creation, signal: AbortSignal): Promise<CreationOutcome | 'taken'> {
+    const { store, clock } = this.#deps;
+    const { shard, shape, tell } = creation;
+    const { handle, definition } = shape;
+    const log = this.#deps.log.child({ shard: shard.shard, handle });
+    const backoff = new Backoff(clock, RETRY);
+    for (let attempt = 1; ; attempt += 1) {
+      const token = randomUUID();
+      const start = await store.snapshotBegin(shard, handle, token);
+      if (start === 'alive') return 'elsewhere';
+      if (start === 'over') return 'over';
+      if (start === 'readable') {
+        // The next attempt would put other bytes where readers have seen these (spec R 10.7.4).
+        log.info({}, 'rotating a shape whose snapshot was interrupted');
+        await store.rotate(shard, handle, INTERRUPTED);
+        tell();
+        return 'over';
+      }
+      const progress = new SnapshotProgress(clock, `${definition.schema}.${definition.table}`, handle);
+      creation.began(progress);
+      const deps = { ...this.#deps, log };
+      const lease = { shard, handle, token, progress };
+      try {
+        await underLease(deps, lease, this.#options, signal, (until) => this.#take(creation, token, progress, until));
+        const { rows, bytes, ageMs } = progress.report();
+        log.info({ rows, bytes, ms: ageMs }, 'snapshot taken');
+        tell();
+        return 'taken';
+      } catch (err) {
+        if (err instanceof Superseded) return 'over';
+        const again = !progress.readable && attempt < MAX_ATTEMPTS && isPassing(err);
+        if (signal.aborted || again) await this.#giveBack(shard, handle, token, log);
+        if (signal.aborted) return 'over';
+        if (again) {
+          log.warn({ err, attempt }, 'snapshot was interrupted, beginning again');
+          await backoff.wait(signal);
+          continue;
+        }
+        log.warn({ err }, 'shape could not be created');
+        if (isShapecastError(err, 'SNAPSHOT_TOO_LARGE')) this.#rememberTooLarge(shape.digest);
+        await store.snapshotFailed(shard, handle, token, failureOf(err));
+        tell();
+        return 'over';
+      }
+    }
+  }
+
+  async #take(creation: Creation, token: string, progress: SnapshotProgress, signal: AbortSignal): Promise<void> {
+    const { shard, shape, tell, observe } = creation;
+    this.#refuseTooLarge(shape.digest);
+    const publication = new TablePublication(this.#deps.publications, shape, signal);
+    await publication.ensure();
+    await observe(shape.definition.oid, signal);
+    const attempt = { shard, shape, publication, token, progress, maxBytes: this.#options.maxBytes, changed: tell };
+    await takeSnapshot(this.#deps, attempt, signal);
+  }
+
+  async #giveBack(shard: ShardId, handle: string, token: string, log: Logger): Promise<void> {
+    try {
+      await this.#deps.store.snapshotYield(shard, handle, token);
+    } catch (err) {
+      // It runs out by itself.
+      log.debug({ err }, 'lease of a snapshot could not be given up');
+    }
+  }
+
+  async #promote({ shard, shape, tell }: Creation, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      const left = await this.#deps.store.promote(shard, shape.handle, PROMOTE_LIMIT);
+      if (left === undefined) return;
+      if (left === 0) return tell();
+    }
+  }
+
+  #refuseTooLarge(digest: string): void {
+    const until = this.#tooLarge.get(digest);
+    if (until === undefined) return;
+    if (until > this.#deps.clock.now()) {
+      throw new ShapecastError('SNAPSHOT_TOO_LARGE', 'Snapshot exceeds the size limit', { refusedUntil: until });
+    }
+    this.#tooLarge.delete(digest);
+  }
+
+  #rememberTooLarge(digest: string): void {
+    if (this.#tooLarge.has(digest)) return;
+    this.#tooLarge.set(digest, this.#deps.clock.now() + TOO_LARGE_MS);
+    const [oldest] = this.#tooLarge.keys();
+    if (this.#tooLarge.size > MAX_TOO_LARGE && oldest !== undefined) this.#tooLarge.delete(oldest);
+  }
+}
+
+function isPassing(err: unknown): boolean {
+  return (
+    (isShapecastError(err, 'SNAPSHOT_FAILED') || isShapecastError(err, 'SOURCE_UNAVAILABLE')) &&
+    PASSING.has(err.details['type'])
+  );
+}
+
+/** What waiting requests are told. Errors we do not know keep their text to the log. */
+function failureOf(err: unknown): ShapeFailure {
+  if (isShapecastError(err)) return { code: err.code, message: err.message };
+  return { code: 'SNAPSHOT_FAILED', message: 'Unable to create initial snapshot: unexpected error' };
+}

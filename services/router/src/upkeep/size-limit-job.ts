@@ -1,0 +1,39 @@
+import type { Clock } from '@shapecast/service-kit';
+import type { ShapeStore, ShapeUse } from '@shapecast/shape-store';
+import { createShapeRound } from './shape-round.ts';
+import type { UpkeepJob } from './upkeep.ts';
+
+interface SizeLimitOptions {
+  readonly periodMs: number;
+  /** JSON bytes that every log may have. */
+  readonly maxBytes: number;
+  /** A log may also have this many times the bytes of its snapshot: then reading it still beats starting over. */
+  readonly maxRatio: number;
+}
+
+interface SizeLimitDeps {
+  readonly store: Pick<ShapeStore, 'scanShapes'>;
+  readonly clock: Clock;
+}
+
+/** Ends shapes whose log has become too large (spec R 11.7.1). */
+export function createSizeLimitJob(deps: SizeLimitDeps, options: SizeLimitOptions): UpkeepJob {
+  const { periodMs } = options;
+  return createShapeRound(
+    deps,
+    { name: 'size-limit', periodMs },
+    {
+      wants: (shape) => shape.state === 'live' && shape.logBytes > limitOf(shape, options),
+      async visit(shard, shape) {
+        const limit = limitOf(shape, options);
+        const message = `The log of the shape has ${shape.logBytes} bytes, more than the limit of ${limit}.`;
+        await shard.rotate([[shape.handle, { code: 'LOG_TOO_LARGE', message }]]);
+        return 'next';
+      },
+    },
+  );
+}
+
+function limitOf({ snapshotBytes }: ShapeUse, { maxBytes, maxRatio }: SizeLimitOptions): number {
+  return Math.max(maxBytes, maxRatio * snapshotBytes);
+}
