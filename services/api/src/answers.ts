@@ -85,6 +85,9 @@ export function catalogFailure(cause: unknown): Failure {
 /** Nothing changes about the limit by itself, but shapes may end. */
 const SCAN_LIMIT_RETRY_S = 60;
 
+/** A table does not shrink in seconds (spec O 3.4). */
+const TOO_LARGE_RETRY_S = 600;
+
 /** Why a shape died before it could be read (spec H 21.2, ER-5). */
 export function creationFailure(failure: ShapeFailure | undefined): Answer {
   const spec = failure === undefined ? undefined : ERRORS[failure.code as ErrorCode];
@@ -93,6 +96,7 @@ export function creationFailure(failure: ShapeFailure | undefined): Answer {
     const body = JSON.stringify({ code: 'scan_limit_exceeded', message: failure.message });
     return { kind: 'failure', status: 503, body, retryAfter: SCAN_LIMIT_RETRY_S, known: true };
   }
+  if (failure.code === 'SNAPSHOT_TOO_LARGE') return unavailable(failure.message, TOO_LARGE_RETRY_S, true);
   if (spec?.status === 503) return unavailable(failure.message, 10, true);
   if (spec?.status === 400) return invalid({ where: [failure.message] });
   return {

@@ -7,8 +7,10 @@ import { ShapeRoute, type ShapeService } from './http/shape-route.ts';
 import { HeadWatcher } from './live/head-watcher.ts';
 import { LiveHub } from './live/live-hub.ts';
 import { Permits, type PermitLimits } from './permits.ts';
+import { followSecretsFile } from './secrets-file.ts';
 import { Secrets } from './secrets.ts';
 import { ChunkCache } from './shapes/chunk-cache.ts';
+import { endDamagedShapes } from './shapes/damage-guard.ts';
 import { Definitions } from './shapes/definitions.ts';
 import { LogReader } from './shapes/log-reader.ts';
 import { RelationCatalog } from './shapes/relation-catalog.ts';
@@ -37,8 +39,10 @@ export interface ApiOptions {
   readonly host?: string;
   /** 0 takes any free port. */
   readonly port: number;
-  /** Empty: no authentication. */
+  /** Empty, and no file: no authentication. */
   readonly secrets: readonly string[];
+  /** More of them, one per line; followed while the API runs. */
+  readonly secretsFile?: string | undefined;
   readonly longPollTimeoutMs?: number;
   /** Seconds. */
   readonly cacheMaxAge?: number;
@@ -121,6 +125,7 @@ class ApiComponent implements Api {
   readonly #deps: ApiDeps;
   readonly #options: typeof DEFAULTS & ApiOptions;
   readonly #permits: Permits;
+  readonly #secrets: Secrets;
   readonly #route: ShapeRoute;
   readonly #server: ApiServer;
   readonly #stop = new AbortController();
@@ -134,11 +139,12 @@ class ApiComponent implements Api {
     this.#deps = deps;
     this.#options = options;
     this.#permits = new Permits(options.limits);
+    this.#secrets = new Secrets(options.secrets);
     const { clock, log } = deps;
     this.#route = new ShapeRoute(
       {
         permits: this.#permits,
-        secrets: new Secrets(options.secrets),
+        secrets: this.#secrets,
         service: (signal) => this.#service(signal),
         clock,
         log,
@@ -160,12 +166,19 @@ class ApiComponent implements Api {
 
   /** Listens at once; connecting goes on behind it, and requests wait for it within their own limits (O 2.2). */
   async start(_signal: AbortSignal): Promise<void> {
+    const following = this.#followSecrets();
     await this.#server.listen();
     this.#deps.log.info({ port: this.port }, 'listening');
     const connecting = this.#connect().catch((err: unknown) => {
       if (!this.#stop.signal.aborted) this.#deps.log.error({ err }, 'the API cannot connect');
     });
-    this.#running = Promise.all([connecting, this.#keepStoreConnected()]);
+    this.#running = Promise.all([connecting, this.#keepStoreConnected(), following]);
+  }
+
+  /** They are read before the first request is. */
+  async #followSecrets(): Promise<void> {
+    const { secretsFile } = this.#options;
+    if (secretsFile !== undefined) await followSecretsFile(secretsFile, this.#secrets, this.#deps, this.#stop.signal);
   }
 
   stop(): Promise<void> {
@@ -180,6 +193,9 @@ class ApiComponent implements Api {
       ready: status === 'active' && !this.#draining,
       status,
       missing: this.#missing(),
+      conditions: connected?.source.conditions,
+      messaging: connected?.messaging.connected() ?? false,
+      store: this.#deps.store.connected(),
       incarnation: connected?.source.record?.incarnation,
       held: connected?.hub.held ?? 0,
       chunkCacheBytes: connected?.cache.bytes ?? 0,
@@ -240,7 +256,8 @@ class ApiComponent implements Api {
     const { hints, rpc, registries } = messaging;
     const watcher = new HeadWatcher({ store, hints, clock, log }, { pollMs: options.notifyPollMs });
     const cache = new ChunkCache({ maxBytes: options.chunkCacheBytes, expectedBytes: options.chunkBytes });
-    const logs = new LogReader({ store, cache });
+    const data = endDamagedShapes({ store, hints, log });
+    const logs = new LogReader({ store: data, cache });
     const hub = new LiveHub({ logs, watcher, clock, log }, { timeoutMs: options.longPollTimeoutMs });
     const source = new SourceState(
       { messaging, clock, log },
@@ -253,7 +270,7 @@ class ApiComponent implements Api {
     );
     const definitions = new Definitions(catalog);
     const resolver = new ShapeResolver({ store, hints, definitions, source }, options);
-    const snapshots = new SnapshotReader({ store, cache, watcher, clock });
+    const snapshots = new SnapshotReader({ store: data, cache, watcher, clock });
     const start = new ShapeStart({ resolver, snapshots }, options);
     const subsetSource = new SubsetSource(
       { rpc, clock },

@@ -1,33 +1,49 @@
-import { ShapecastError } from '@shapecast/errors';
 import {
+  aliases,
   bytes,
   commonConfig,
   commonNames,
   count,
+  file,
   flag,
+  healthConfig,
+  healthNames,
+  json,
+  list,
   milliseconds,
+  natsConfig,
+  natsNames,
   parseConfig,
+  port,
+  redisConfig,
+  redisNames,
   type Environment,
 } from '@shapecast/service-kit';
 import { z } from 'zod';
 import type { ApiOptions } from './api.ts';
+import { readSecretsFile } from './secrets-file.ts';
 
 const DEFAULT_LIMITS = { initial: 300, existing: 10_000 };
+const limit = z.int().min(1);
+const limits = z.object({
+  initial: limit.default(DEFAULT_LIMITS.initial),
+  existing: limit.default(DEFAULT_LIMITS.existing),
+});
 
 /** Settings of the API service. */
 export const apiConfig = z.object({
   ...commonConfig,
-  natsUrl: z.string({ error: 'is required' }).describe('NATS server or servers, comma-separated.'),
-  redisUrl: z.string({ error: 'is required' }).describe('Redis server of the shape store.'),
-  port: count(3000, 'Port of the HTTP API.'),
+  ...natsConfig,
+  ...redisConfig,
+  ...healthConfig,
+  port: port(3000, 'Port of the HTTP API; 0 takes any free one.'),
   host: z.string().optional().describe('Address to listen on; every IPv4 address when unset.'),
   listenOnIpv6: flag(false, 'Listen on every IPv6 (and mapped IPv4) address.'),
-  secrets: z
-    .string()
-    .optional()
-    .transform((text) => (text ?? '').split(',').map((secret) => secret.trim()))
-    .transform((secrets) => secrets.filter((secret) => secret !== ''))
-    .describe('Shared secret that guards /v1/shape; several, comma-separated, while one is being replaced.'),
+  secrets: list('Shared secret that guards /v1/shape; several, separated by commas, while one is being replaced.'),
+  secretsFile: file('File with one secret per line, read again when it changes; valid beside the others.').refine(
+    (path) => path === undefined || readSecretsFile(path).length > 0,
+    'expected at least one secret in the file',
+  ),
   insecure: flag(false, 'Serve without a secret. Excludes setting one.'),
   longPollTimeoutMs: milliseconds(20_000, 'How long a live request is held without news.'),
   cacheMaxAge: count(60, 'Seconds a cache may keep a catch-up answer.'),
@@ -37,11 +53,7 @@ export const apiConfig = z.object({
     134_217_728,
     'Memory for the bodies of chunks that are kept or being sent, shared by all who read them; 0: none.',
   ),
-  limits: z
-    .string()
-    .optional()
-    .transform((text, context) => parseLimits(text, context))
-    .describe('Most requests in progress, as JSON: {"initial":300,"existing":10000}.'),
+  limits: json(limits, '{"initial":300,"existing":10000}', DEFAULT_LIMITS, 'Most requests in progress.'),
   allowDelete: flag(false, 'Answer DELETE /v1/shape, which drops a shape. For tests.'),
   sendTimeoutMs: milliseconds(30_000, 'A reader that takes nothing for this long is cut off.'),
   keepAliveTimeoutMs: milliseconds(75_000, 'How long an idle connection stays open; longer than any proxy in front.'),
@@ -53,17 +65,21 @@ export const apiConfig = z.object({
   notifyPollMs: milliseconds(2_000, 'How often held requests look for news that no hint announced.'),
   sseKeepAliveMs: milliseconds(21_000, 'Silence on an event stream before a comment is sent.'),
   sseTimeoutMs: milliseconds(60_000, 'Lifetime of an event stream.'),
-  prestopDelayMs: milliseconds(5_000, 'How long to keep accepting after SIGTERM, for load balancers that lag.'),
+  prestopDelayMs: milliseconds(5_000, 'How long to keep accepting after SIGTERM, for load balancers that lag.', {
+    zero: true,
+  }),
 });
 
 export const apiConfigNames = {
   ...commonNames,
-  natsUrl: ['SHAPECAST_NATS_URL'],
-  redisUrl: ['SHAPECAST_REDIS_URL'],
+  ...natsNames,
+  ...redisNames,
+  ...healthNames,
   port: ['ELECTRIC_PORT', 'PORT'],
   host: ['SHAPECAST_HOST'],
   listenOnIpv6: ['ELECTRIC_LISTEN_ON_IPV6'],
   secrets: ['ELECTRIC_SECRET'],
+  secretsFile: ['SHAPECAST_SECRETS_FILE'],
   insecure: ['ELECTRIC_INSECURE'],
   longPollTimeoutMs: ['ELECTRIC_LONG_POLL_TIMEOUT'],
   cacheMaxAge: ['ELECTRIC_CACHE_MAX_AGE'],
@@ -86,32 +102,21 @@ export type ApiConfig = z.output<typeof apiConfig>;
 
 /** Parses the environment. Refuses to start unless exactly one of secret and insecure mode is chosen (AU-7). */
 export function parseApiConfig(env: Environment): ApiConfig {
-  const config = parseConfig(apiConfig, apiConfigNames, env);
-  if (config.insecure && config.secrets.length > 0) {
-    throw new ShapecastError(
-      'INVALID_CONFIG',
-      'ELECTRIC_SECRET and ELECTRIC_INSECURE=true exclude each other: set one of the two.',
-    );
-  }
-  if (!config.insecure && config.secrets.length === 0) {
-    throw new ShapecastError(
-      'INVALID_CONFIG',
-      'ELECTRIC_SECRET is required, unless ELECTRIC_INSECURE=true asks for an API without authentication.',
-    );
-  }
-  return config;
+  return parseConfig(apiConfig, apiConfigNames, env, ({ insecure, secrets, secretsFile }) => {
+    // One that is wrong is told of already.
+    if (insecure === undefined || secrets === undefined) return [];
+    const given = secrets.length > 0 || secretsFile !== undefined || isSet(env, 'SHAPECAST_SECRETS_FILE');
+    if (insecure && given) return [BOTH];
+    return insecure || given ? [] : [NEITHER];
+  });
 }
 
-function parseLimits(text: string | undefined, context: z.RefinementCtx): { initial: number; existing: number } {
-  if (text === undefined) return DEFAULT_LIMITS;
-  const limit = z.int().min(1);
-  try {
-    const given = z.object({ initial: limit.optional(), existing: limit.optional() }).parse(JSON.parse(text));
-    return { initial: given.initial ?? DEFAULT_LIMITS.initial, existing: given.existing ?? DEFAULT_LIMITS.existing };
-  } catch {
-    context.addIssue({ code: 'custom', message: 'expected JSON such as {"initial":300,"existing":10000}' });
-    return z.NEVER;
-  }
+const BOTH =
+  'ELECTRIC_SECRET (or SHAPECAST_SECRETS_FILE) and ELECTRIC_INSECURE=true exclude each other: set one of the two';
+const NEITHER = 'ELECTRIC_SECRET is required, unless ELECTRIC_INSECURE=true asks for an API without authentication';
+
+function isSet(env: Environment, variable: string): boolean {
+  return aliases(env, variable) !== undefined;
 }
 
 /** The options of the API service as the environment sets them. */

@@ -1,37 +1,46 @@
 import { randomUUID } from 'node:crypto';
-import { ShapecastError } from '@shapecast/errors';
-import { openNatsMessaging } from '@shapecast/messaging';
-import { createLogger, runProcess, systemClock } from '@shapecast/service-kit';
+import { eventsSubject, Installation, openNatsMessaging } from '@shapecast/messaging';
+import {
+  configOrExit,
+  HealthServer,
+  natsConnection,
+  openProcessLog,
+  redisConnection,
+  runProcess,
+  systemClock,
+} from '@shapecast/service-kit';
 import { openRedisShapeStore } from '@shapecast/shape-store';
 import { createApi } from './api.ts';
-import { apiOptions, parseApiConfig, type ApiConfig } from './config.ts';
+import { apiOptions, parseApiConfig } from './config.ts';
 
 /** Composition root of the API service. */
 async function main(): Promise<void> {
-  const config = readConfig();
+  const config = configOrExit(parseApiConfig, process.env);
   const clock = systemClock;
-  const log = createLogger(config.logLevel, {
-    service: 'api',
-    instance: config.instanceId ?? randomUUID(),
-    source: config.sourceId,
-  });
-  const store = openRedisShapeStore({ url: config.redisUrl }, { clock, log });
+  const instance = config.instanceId ?? randomUUID();
+  const fields = { service: 'api', instance, source: config.sourceId };
+  const { log, events } = openProcessLog(config, fields, { env: process.env, clock });
+  const store = openRedisShapeStore(redisConnection(config), { clock, log });
+  const installation = new Installation();
   const api = createApi(
-    { messaging: (signal) => openNatsMessaging({ url: config.natsUrl }, { clock, log }, signal), store, clock, log },
+    {
+      async messaging(signal) {
+        const name = `api ${instance}`;
+        const messaging = await openNatsMessaging({ ...natsConnection(config), name }, { clock, log }, signal);
+        events.connect((payload) => messaging.hints.publish(eventsSubject(config.sourceId), payload));
+        installation.join({ registries: messaging.registries, clock, log }, signal);
+        return messaging;
+      },
+      store,
+      clock,
+      log,
+    },
     apiOptions(config),
   );
   const storeComponent = { name: 'shape-store', start: async () => {}, stop: () => store.close() };
-  await runProcess(log, [storeComponent, api]);
-}
-
-function readConfig(): ApiConfig {
-  try {
-    return parseApiConfig(process.env);
-  } catch (err) {
-    if (!(err instanceof ShapecastError)) throw err;
-    console.error(err.message);
-    process.exit(1);
-  }
+  const report = () => ({ ...api.report(), installation: installation.id, events: events.counts });
+  const health = new HealthServer(report, { port: config.healthPort, host: config.healthHost });
+  await runProcess(log, [health, storeComponent, api]);
 }
 
 await main();

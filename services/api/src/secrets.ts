@@ -3,20 +3,30 @@ import type { Params } from '@shapecast/protocol';
 
 /** Checks the shared secret (spec H 4). Without secrets everything is allowed (insecure mode). */
 export class Secrets {
-  readonly #digests: readonly Buffer[];
+  readonly #fixed: readonly Buffer[];
+  #reloaded: readonly Buffer[] = [];
+  #guarded: boolean;
 
   constructor(secrets: readonly string[]) {
-    this.#digests = secrets.map(digest);
+    this.#fixed = secrets.map(digest);
+    this.#guarded = secrets.length > 0;
+  }
+
+  /** Those of the file, in place of what it held before. From the first call on there is no insecure mode, whatever it holds. */
+  reload(secrets: readonly string[]): void {
+    this.#reloaded = secrets.map(digest);
+    this.#guarded = true;
   }
 
   /** `api_secret` counts only when `secret` is absent (AU-2). Digests are compared, so that neither length nor content shows in the time. */
   allows(query: Params): boolean {
-    if (this.#digests.length === 0) return true;
+    if (!this.#guarded) return true;
     const given = 'secret' in query ? query.secret : query.api_secret;
     if (typeof given !== 'string') return false;
     const candidate = digest(given);
     let allowed = false;
-    for (const known of this.#digests) allowed = timingSafeEqual(known, candidate) || allowed;
+    for (const known of this.#fixed) allowed = timingSafeEqual(known, candidate) || allowed;
+    for (const known of this.#reloaded) allowed = timingSafeEqual(known, candidate) || allowed;
     return allowed;
   }
 }

@@ -1,12 +1,15 @@
 import {
   BUCKETS,
+  type ConditionRecord,
   type LeaderRecord,
   type Messaging,
   type Registry,
+  type RegistryEntry,
   type RouterRecord,
   type SourceRecord,
 } from '@shapecast/messaging';
-import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
+import { Backoff, type Clock, type Conditions, type Logger } from '@shapecast/service-kit';
+import { SourceConditions } from './source-conditions.ts';
 
 const REFRESH_MS = 2_000;
 
@@ -20,6 +23,7 @@ interface Registries {
   readonly sources: Registry<SourceRecord>;
   readonly leaders: Registry<LeaderRecord>;
   readonly routers: Registry<RouterRecord>;
+  readonly conditions: Registry<ConditionRecord>;
 }
 
 /**
@@ -32,8 +36,12 @@ export class SourceState {
   readonly #onIncarnation: (record: SourceRecord) => void;
   readonly #waiters = new Set<() => void>();
   #record: SourceRecord | undefined;
+  #read = false;
   #leading = false;
+  #routers = 0;
   #unowned: number | undefined;
+  #told: readonly RegistryEntry<ConditionRecord>[] = [];
+  readonly #conditions: SourceConditions;
 
   constructor(
     deps: SourceStateDeps,
@@ -42,6 +50,7 @@ export class SourceState {
     this.#deps = deps;
     this.#source = options.source;
     this.#onIncarnation = options.onIncarnation;
+    this.#conditions = new SourceConditions(deps.clock);
   }
 
   /** Undefined until the source was set up once. Kept while NATS is away: shapes that exist stay readable. */
@@ -59,12 +68,18 @@ export class SourceState {
     return this.#record !== undefined && !this.#leading;
   }
 
-  /** The first condition that does not hold, in the words of spec H 21.3. */
+  /** The first condition that does not hold, in the words of spec O 1.3.2. */
   get missing(): string | undefined {
-    if (this.#record === undefined) return 'Timeout waiting for shape metadata to be loaded';
-    if (!this.#leading) return 'Timeout waiting for replication client to be ready';
-    if (this.#unowned !== 0) return 'Timeout waiting for shape data to be loaded';
-    return undefined;
+    return this.#conditions.missing;
+  }
+
+  /** That the database cannot be asked for rows, in the words of spec O 1.3.2. */
+  get missingSnapshots(): string {
+    return this.#conditions.text('snapshot_connection_pool_ready');
+  }
+
+  get conditions(): Conditions {
+    return this.#conditions.report();
   }
 
   /** Follows the registries until `signal` aborts; a failure is retried for ever. */
@@ -110,6 +125,7 @@ export class SourceState {
       sources: await registries.open<SourceRecord>(BUCKETS.sources.name),
       leaders: await registries.open<LeaderRecord>(BUCKETS.leaders.name, { ttlMs: BUCKETS.leaders.ttlMs }),
       routers: await registries.open<RouterRecord>(BUCKETS.routers.name, { ttlMs: BUCKETS.routers.ttlMs }),
+      conditions: await registries.open<ConditionRecord>(BUCKETS.conditions.name, { ttlMs: BUCKETS.conditions.ttlMs }),
     };
   }
 
@@ -120,7 +136,7 @@ export class SourceState {
     });
     const stopLeader = await registries.leaders.watch(this.#source, (key, entry) => {
       if (key !== this.#source) return;
-      this.#leading = entry?.value.streaming === true;
+      this.#setLeader(entry?.value);
       this.#notify();
     });
     return () => {
@@ -130,13 +146,17 @@ export class SourceState {
   }
 
   async #refresh(registries: Registries): Promise<void> {
-    const [source, leader, routers] = await Promise.all([
+    const [source, leader, routers, told] = await Promise.all([
       registries.sources.get(this.#source),
       registries.leaders.get(this.#source),
       registries.routers.list(`${this.#source}.`),
+      registries.conditions.list(`${this.#source}.`),
     ]);
     if (source !== undefined) this.#setRecord(source.value);
-    this.#leading = leader?.value.streaming === true;
+    this.#setLeader(leader?.value);
+    this.#told = told;
+    this.#read = true;
+    this.#routers = routers.length;
     const owned = new Set(routers.flatMap((router) => router.value.owned));
     this.#unowned = this.#record === undefined ? undefined : this.#record.shards - owned.size;
     this.#notify();
@@ -151,7 +171,21 @@ export class SourceState {
     this.#notify();
   }
 
+  #setLeader(record: LeaderRecord | undefined): void {
+    this.#leading = record?.streaming === true;
+  }
+
   #notify(): void {
+    this.#conditions.update(
+      {
+        read: this.#read,
+        known: this.#record !== undefined,
+        leading: this.#leading,
+        routers: this.#routers,
+        unowned: this.#unowned,
+      },
+      this.#told,
+    );
     for (const check of this.#waiters) check();
   }
 }

@@ -2,10 +2,12 @@ import {
   aliases,
   commonConfig,
   commonNames,
-  count,
   flag,
+  list,
   parseConfig,
+  port,
   postgresUrl,
+  streamId,
   type Environment,
 } from '@shapecast/service-kit';
 import { z } from 'zod';
@@ -13,15 +15,11 @@ import { z } from 'zod';
 /** Settings of embedded mode: few, because it is for trying things out and for tests of applications. */
 export const embeddedConfig = z.object({
   ...commonConfig,
-  sourceUrl: postgresUrl('Your database; a Postgres of its own with a demo table when unset.').optional(),
-  port: count(3000, 'Port of the HTTP API; 0 takes any free one.'),
+  sourceUrl: postgresUrl('').optional().describe('Your database; a Postgres of its own with a demo table when unset.'),
+  port: port(3000, 'Port of the HTTP API; 0 takes any free one.'),
   host: z.string().default('127.0.0.1').describe('Address to listen on.'),
-  streamId: z
-    .string()
-    .regex(/^[a-z0-9_]{1,40}$/, 'expected 1 to 40 lower-case letters, digits or _')
-    .default('default')
-    .describe('Part of the names of the slot and the publication.'),
-  secret: z.string().optional().describe('Shared secret that guards /v1/shape; open to every caller when unset.'),
+  streamId: streamId(),
+  secrets: list('Shared secret that guards /v1/shape; several, separated by commas, while one is being replaced.'),
   allowDelete: flag(false, 'Answer DELETE /v1/shape, which drops a shape. For tests.'),
 });
 
@@ -31,7 +29,7 @@ export const embeddedConfigNames = {
   port: ['PORT', 'ELECTRIC_PORT'],
   host: ['SHAPECAST_HOST'],
   streamId: ['ELECTRIC_REPLICATION_STREAM_ID'],
-  secret: ['ELECTRIC_SECRET'],
+  secrets: ['ELECTRIC_SECRET'],
   allowDelete: ['ELECTRIC_ENABLE_INTEGRATION_TESTING'],
 } as const;
 

@@ -1,32 +1,52 @@
 import { createApi } from '@shapecast/api';
-import { openPgChangeSource, openPgSourceDatabase } from '@shapecast/change-source';
-import { ShapecastError } from '@shapecast/errors';
+import { openPgChangeSource, openPgSourceDatabase, permitLimits } from '@shapecast/change-source';
 import { startLocalPostgres, type LocalPostgres } from '@shapecast/local-postgres';
-import { openMemoryMessaging } from '@shapecast/messaging';
+import { eventsSubject, openMemoryMessaging, SharedPermits } from '@shapecast/messaging';
 import { createReplicator } from '@shapecast/replicator';
 import { createRouter } from '@shapecast/router';
-import { createLogger, runProcess, systemClock, whenNpmGone, type Component } from '@shapecast/service-kit';
+import {
+  configOrExit,
+  openProcessLog,
+  runProcess,
+  systemClock,
+  whenNpmGone,
+  type Component,
+} from '@shapecast/service-kit';
 import { openMemoryShapeStore } from '@shapecast/shape-store';
 import { parseEmbeddedConfig, type EmbeddedConfig } from './config.ts';
 import { DEMO_TABLE, seedDemo } from './demo.ts';
 
+/** Connections to Postgres beside the replication connection, the default of the services. */
+const POOL_SIZE = 20;
+
 /** Composition root of embedded mode: replicator, router and API in one process over the memory adapters. */
 async function main(): Promise<void> {
-  const config = readConfig();
+  const config = configOrExit(parseEmbeddedConfig, process.env);
   whenNpmGone(process.env, () => process.kill(process.pid, 'SIGTERM'));
   const clock = systemClock;
-  const log = createLogger(config.logLevel, { service: 'embedded', source: config.sourceId });
+  const { log, events } = openProcessLog(
+    config,
+    { service: 'embedded', source: config.sourceId },
+    { env: process.env, clock },
+  );
   const postgres = config.sourceUrl === undefined ? await startOwnPostgres() : undefined;
   const url = config.sourceUrl ?? (postgres as LocalPostgres).url;
 
   const messaging = openMemoryMessaging(clock);
+  events.connect((payload) => messaging.hints.publish(eventsSubject(config.sourceId), payload));
   const store = openMemoryShapeStore(clock);
   const names = {
     slotName: `electric_slot_${config.streamId}`,
     publicationName: `electric_publication_${config.streamId}`,
   };
-  const source = openPgChangeSource({ url, ...names }, { clock, log });
-  const database = openPgSourceDatabase({ url, publicationName: names.publicationName }, { clock, log });
+  // Replicator and router share the connections as they would in a cluster.
+  const permits = new SharedPermits(
+    { registries: messaging.registries, clock, log },
+    { source: config.sourceId, holder: 'embedded', limits: permitLimits(POOL_SIZE) },
+  );
+  const pooled = { clock, log, permits };
+  const source = openPgChangeSource({ url, ...names }, pooled);
+  const database = openPgSourceDatabase({ url, publicationName: names.publicationName, poolSize: POOL_SIZE }, pooled);
   const replicator = createReplicator(
     { source, database, messaging, clock, log },
     { sourceId: config.sourceId, holder: 'embedded', slotName: names.slotName, confirmDelayMs: 0 },
@@ -41,7 +61,7 @@ async function main(): Promise<void> {
       source: config.sourceId,
       host: config.host,
       port: config.port,
-      secrets: config.secret === undefined ? [] : [config.secret],
+      secrets: config.secrets,
       allowDelete: config.allowDelete,
     },
   );
@@ -50,6 +70,7 @@ async function main(): Promise<void> {
     start: async () => {},
     async stop() {
       await database.close();
+      await permits.close();
       await store.close();
       await messaging.close();
       await postgres?.stop();
@@ -81,7 +102,7 @@ async function untilActive(url: string): Promise<void> {
 function announce(config: EmbeddedConfig, port: number, postgres: LocalPostgres | undefined): void {
   const base = `http://localhost:${port}`;
   const table = postgres === undefined ? '<your table>' : DEMO_TABLE;
-  const secret = config.secret === undefined ? '' : `&secret=<ELECTRIC_SECRET>`;
+  const secret = config.secrets.length === 0 ? '' : `&secret=<ELECTRIC_SECRET>`;
   const lines = [
     '',
     `Shapecast is ready at ${base} (embedded: replicator, router and API in one process, logs in memory).`,
@@ -100,16 +121,6 @@ function announce(config: EmbeddedConfig, port: number, postgres: LocalPostgres 
   }
   lines.push('Ctrl-C stops everything.', '');
   console.log(lines.join('\n'));
-}
-
-function readConfig(): EmbeddedConfig {
-  try {
-    return parseEmbeddedConfig(process.env);
-  } catch (error) {
-    if (!(error instanceof ShapecastError)) throw error;
-    console.error(error.message);
-    process.exit(1);
-  }
 }
 
 await main();

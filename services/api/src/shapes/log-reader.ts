@@ -1,15 +1,16 @@
 import { ShapecastError } from '@shapecast/errors';
 import { compareOffsets, formatOffset, type LogOffset } from '@shapecast/log';
-import type { LogRead, ShapeHead, ShapeStore, ShardId } from '@shapecast/shape-store';
+import type { LogRead, ShapeHead, ShardId } from '@shapecast/shape-store';
 import { bodyPart, isComplete, logAnswer, type LogAnswer } from '../live/log-answer.ts';
 import { streamedBody, wholeBody, type Body } from './body.ts';
 import type { ChunkCache } from './chunk-cache.ts';
+import type { ShapeData } from './damage-guard.ts';
 
 /** What is read from the store in one call: an answer to most live requests, a small part of a chunk. */
 const READ_BYTES = 256 * 1024;
 
 interface LogReaderDeps {
-  readonly store: ShapeStore;
+  readonly store: ShapeData;
   readonly cache: ChunkCache;
 }
 
@@ -75,7 +76,7 @@ export class LogReader {
     yield read;
     while (compareOffsets(read.end, first.upTo) < 0) {
       signal?.throwIfAborted();
-      read = await this.#deps.store.readLog(shard, head, read.end, READ_BYTES);
+      read = await this.#deps.store.readLog(shard, head, read.end, READ_BYTES, read.place);
       if (read.entries.length === 0) {
         throw new ShapecastError('STORE_UNAVAILABLE', 'Cannot finish the answer: the rest of the log is gone.', {
           handle: head.handle,

@@ -155,6 +155,7 @@ export class ShapeResolver {
       definition: shape.definition,
       fingerprint: shape.fingerprint,
       chunkBytes: this.#options.chunkBytes,
+      compaction: params.compaction,
     });
     // The owner of the shard would notice by itself, only later.
     if (created) {

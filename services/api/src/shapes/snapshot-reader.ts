@@ -1,10 +1,11 @@
 import { ShapecastError } from '@shapecast/errors';
 import { snapshotChunkEnd } from '@shapecast/log';
 import type { Clock } from '@shapecast/service-kit';
-import type { ShapeHead, ShapeStore, ShardId, SnapshotRead } from '@shapecast/shape-store';
+import type { ShapeHead, ShardId, SnapshotRead } from '@shapecast/shape-store';
 import type { HeadWatcher } from '../live/head-watcher.ts';
 import { streamedBody, wholeBody, type Body } from './body.ts';
 import type { ChunkCache } from './chunk-cache.ts';
+import type { ShapeData } from './damage-guard.ts';
 import type { Cancellable } from './shape-resolver.ts';
 
 const READ_BYTES = 256 * 1024;
@@ -13,7 +14,7 @@ const POLL_MS = 100;
 const STALL_MS = 90_000;
 
 interface SnapshotReaderDeps {
-  readonly store: ShapeStore;
+  readonly store: ShapeData;
   readonly cache: ChunkCache;
   readonly watcher: HeadWatcher;
   readonly clock: Clock;

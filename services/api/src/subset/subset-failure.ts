@@ -5,10 +5,10 @@ import { invalid, unavailable, type Answer } from '../answers.ts';
 const FIELDS: ReadonlySet<unknown> = new Set(['where', 'order_by', 'limit', 'offset']);
 
 /**
- * The answer when a subset could not be read (SU-3, SU-12, O 1.3.2); a 409 is without its handle. `missing` is the condition
- * that the service waits for, if it knows one. Throws what is no failure of the request.
+ * The answer when a subset could not be read (SU-3, SU-12, O 1.3.2); a 409 is without its handle. `missing` is what the
+ * service waits for. Throws what is no failure of the request.
  */
-export function subsetFailure(error: unknown, missing: string | undefined): Answer {
+export function subsetFailure(error: unknown, missing: string): Answer {
   if (!isShapecastError(error)) throw error;
   switch (error.code) {
     case 'INVALID_REQUEST': {
@@ -19,7 +19,7 @@ export function subsetFailure(error: unknown, missing: string | undefined): Answ
       return { kind: 'refetch' };
     case 'NOT_READY':
     case 'SOURCE_UNAVAILABLE':
-      return unavailable(missing ?? 'Timeout waiting for database connection pool (snapshot) to be ready', 5);
+      return unavailable(missing, 5);
     default:
       if (error.status !== 503) throw error;
       return unavailable(error.message, 10, true);

@@ -61,7 +61,7 @@ export class SubsetReader {
     try {
       opened = await this.#open(wanted, seen, context);
     } catch (err) {
-      const failure = subsetFailure(err, source.missing);
+      const failure = subsetFailure(err, source.missing ?? source.missingSnapshots);
       return failure.kind === 'refetch' ? resolver.successor(target) : failure;
     }
     if (opened === undefined) return unavailable('Timeout waiting for a snapshot with the latest changes', 5);
