@@ -1,12 +1,22 @@
 import { parseArgs } from 'node:util';
+import { bigTransaction } from './big-transaction.ts';
 import { catchUp } from './catch-up.ts';
 import { edge } from './edge.ts';
+import { handOver } from './hand-over.ts';
 import { initialSync } from './initial-sync.ts';
 import { machine } from './machine.ts';
 import { parked } from './parked.ts';
 import { throughput } from './throughput.ts';
 
-const SCENARIOS = { 'catch-up': catchUp, edge, 'initial-sync': initialSync, parked, throughput } as const;
+const SCENARIOS = {
+  'big-transaction': bigTransaction,
+  'catch-up': catchUp,
+  edge,
+  'hand-over': handOver,
+  'initial-sync': initialSync,
+  parked,
+  throughput,
+} as const;
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -25,6 +35,7 @@ const { positionals, values } = parseArgs({
     connections: { type: 'string', default: '16' },
     seconds: { type: 'string', default: '10' },
     rows: { type: 'string', default: '500000' },
+    mib: { type: 'string', default: '256' },
   },
 });
 
@@ -65,5 +76,6 @@ const result = await SCENARIOS[name as keyof typeof SCENARIOS]({
   connections: wholeNumber('connections'),
   seconds: wholeNumber('seconds'),
   rows: wholeNumber('rows'),
+  mib: wholeNumber('mib'),
 });
 console.log(JSON.stringify({ scenario: name, ...result, machine: machine() }));

@@ -31,6 +31,7 @@ export async function startMeasuredApi(
       SHAPECAST_PRESTOP_DELAY: '1ms',
       ELECTRIC_INSECURE: 'true',
       ELECTRIC_PORT: String(port),
+      SHAPECAST_HEALTH_PORT: '0',
       DATABASE_URL: cluster.databaseUrl,
       ...env,
     },

@@ -108,6 +108,45 @@ describe('a replicator', () => {
   });
 });
 
+describe('a source that is set up while a transaction is pending', () => {
+  test('A23 is `starting`, says so to who asks, and works once the transaction has ended', async () => {
+    const postgres = await startPostgres();
+    cleanUp.push(() => postgres.stop());
+    const writer = new Client({ connectionString: postgres.url });
+    await writer.connect();
+    cleanUp.push(() => writer.end());
+    await writer.query('create table pending (id int primary key)');
+    await writer.query('begin');
+    await writer.query('insert into pending values (1)');
+    const env = {
+      DATABASE_URL: postgres.url,
+      SHAPECAST_SOURCE_ID: `pending_${process.pid}`,
+      SHAPECAST_NATS_URL: sharedNatsUrl(),
+      SHAPECAST_REDIS_URL: sharedRedisUrl(),
+      SHAPECAST_READY_TIMEOUT: '100ms',
+    };
+    const replicator = await service('replicator', env);
+    await service('router', env);
+    const api = await service('api', env);
+    const ask = async () => {
+      const response = await fetch(`${api.url}/v1/shape?table=pending&offset=-1`).catch(() => undefined);
+      return response && { status: response.status, text: await response.text() };
+    };
+    const answer = await waitFor(async () => {
+      const now = await ask();
+      return now?.text.includes('pending transactions') ? now : undefined;
+    });
+    expect(answer.status).toBe(503);
+    expect(answer.text).toContain(
+      "Timeout waiting for replication client to be ready. Check that you don't have pending transactions in the database.",
+    );
+    expect(await health(`${api.url}/v1/health`)).toMatchObject({ status: 202, body: { status: 'starting' } });
+    expect((await health(`${replicator.url}/health`))?.body['status']).toBe('starting');
+    await writer.query('commit');
+    await waitFor(async () => (await ask())?.status === 200, { describe: () => warnings(replicator) });
+  });
+});
+
 describe('a router and an API pod', () => {
   test('wait as `starting` while Redis is down, without ending', async () => {
     const redis = await startRedis();

@@ -2,14 +2,16 @@ import { apiConfig, apiConfigNames } from '@shapecast/api';
 import { embeddedConfig, embeddedConfigNames } from '@shapecast/embedded';
 import { replicatorConfig } from '@shapecast/replicator';
 import { routerConfig, routerConfigNames } from '@shapecast/router';
-import { configPage } from './config-page.ts';
+import { configPage, type ConfigSection } from './config-page.ts';
+
+export const configSections: readonly ConfigSection[] = [
+  { service: 'replicator', ...replicatorConfig },
+  { service: 'router', schema: routerConfig, names: routerConfigNames },
+  { service: 'api', schema: apiConfig, names: apiConfigNames },
+  { service: 'embedded', schema: embeddedConfig, names: embeddedConfigNames },
+];
 
 /** What `docs/config.md` must say. */
 export function expectedConfigPage(): string {
-  return configPage([
-    { title: 'Replicator', ...replicatorConfig },
-    { title: 'Router', schema: routerConfig, names: routerConfigNames },
-    { title: 'API', schema: apiConfig, names: apiConfigNames },
-    { title: 'Embedded mode (`npm start`)', schema: embeddedConfig, names: embeddedConfigNames },
-  ]);
+  return configPage(configSections);
 }

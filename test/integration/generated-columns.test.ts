@@ -7,7 +7,7 @@ import { StrictReader } from '../support/strict-reader.ts';
 const never = new AbortController().signal;
 const COLUMNS = ['id', 'n', 'doubled'];
 
-/** Postgres 18: earlier ones publish none, and refuse them with the texts of C085. */
+/** Postgres 18, whatever the rest runs on: earlier ones publish none, and refuse them with the texts of C085. */
 describe('generated columns', () => {
   let cluster: Cluster;
   let db: Client;
@@ -17,6 +17,7 @@ describe('generated columns', () => {
       routers: 1,
       apis: 1,
       replicators: 1,
+      postgres: { version: 18 },
       env: { ELECTRIC_LONG_POLL_TIMEOUT: '2000' },
     });
     db = new Client({ connectionString: cluster.databaseUrl });

@@ -6,10 +6,13 @@ import type { AddressInfo } from 'node:net';
 /** One service process with everything it wrote, for tests of how it starts. */
 export interface Service {
   readonly url: string;
+  /** Port of `/livez` and `/readyz`. */
+  readonly healthUrl: string;
   /** Parsed JSON log lines so far. */
   readonly lines: readonly Readonly<Record<string, unknown>>[];
   readonly exited: boolean;
-  stop(): Promise<void>;
+  /** SIGTERM, and resolves with the exit code once it is gone: null when a signal ended it. */
+  stop(): Promise<number | null>;
 }
 
 export async function startService(
@@ -17,15 +20,20 @@ export async function startService(
   env: Record<string, string>,
 ): Promise<Service> {
   const port = await freePort();
+  const healthPort = role === 'api' ? await freePort() : port;
   const entry = new URL(`../../services/${role}/src/main.ts`, import.meta.url).pathname;
   const child = spawn(process.execPath, [entry], {
     env: {
       PATH: process.env['PATH'],
       SHAPECAST_ALLOW_UNSAFE: 'true',
       SHAPECAST_STREAM_REPLICAS: '1',
-      ...(role === 'api'
-        ? { ELECTRIC_PORT: String(port), ELECTRIC_INSECURE: 'true', SHAPECAST_PRESTOP_DELAY: '1ms' }
-        : { SHAPECAST_HEALTH_PORT: String(port) }),
+      ...(role === 'api' && {
+        ELECTRIC_PORT: String(port),
+        ELECTRIC_INSECURE: 'true',
+        SHAPECAST_PRESTOP_DELAY: '1ms',
+      }),
+      SHAPECAST_HEALTH_PORT: String(healthPort),
+      SHAPECAST_HEALTH_HOST: '127.0.0.1',
       ...env,
     },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -39,15 +47,18 @@ export async function startService(
   });
   return {
     url: `http://127.0.0.1:${port}`,
+    healthUrl: `http://127.0.0.1:${healthPort}`,
     lines,
     get exited() {
       return child.exitCode !== null || child.signalCode !== null;
     },
     async stop() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const gone = once(child, 'exit');
-      child.kill('SIGTERM');
-      await gone;
+      if (child.exitCode === null && child.signalCode === null) {
+        const gone = once(child, 'exit');
+        child.kill('SIGTERM');
+        await gone;
+      }
+      return child.exitCode;
     },
   };
 }

@@ -18,7 +18,8 @@ export interface ServiceProgram {
 export function runService(role: 'api' | 'replicator', env: Readonly<Record<string, string>>): ServiceProgram {
   const node = join(ROOT, 'node_modules', 'node', 'bin', 'node');
   const entry = join(ROOT, 'services', role, 'src', 'main.ts');
-  const child = spawn(node, [entry], { env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const own = { PATH: process.env['PATH'], SHAPECAST_HEALTH_PORT: '0', SHAPECAST_HEALTH_HOST: '127.0.0.1' };
+  const child = spawn(node, [entry], { env: { ...own, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => (output += part.toString()));
   const ended = once(child, 'close').then(([code]) => code as number | null);
