@@ -1,5 +1,5 @@
 import { Client, type QueryResult, type QueryResultRow } from 'pg';
-import { startCluster, type Cluster, type ClusterOptions } from '@shapecast/testkit';
+import { startCluster, waitFor, type Cluster, type ClusterOptions } from '@shapecast/testkit';
 import { expect } from 'vitest';
 import { send, type RawAnswer, type RawRequest } from './http.ts';
 
