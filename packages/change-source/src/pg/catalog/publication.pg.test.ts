@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -55,7 +56,12 @@ describe.each([14, 15, 18])('the publication on Postgres %i', (version) => {
 
   /** What the server was asked to alter, all of it and without what this test did by hand. */
   async function loggedDdl(): Promise<{ readonly all: number; readonly ours: readonly string[] }> {
-    const text = await readFile(join(server.dataDir, 'log', 'all.log'), 'utf8');
+    const path = join(server.dataDir, 'log', 'all.log');
+    // Another process writes the log, later, and in the order in which it hears of things.
+    const mark = `comment on schema public is 'mark ${randomUUID()}'`;
+    await world.sql(mark);
+    let text = '';
+    await waitFor(async () => (text = await readFile(path, 'utf8')).includes(mark));
     const lines = text
       .split('\n')
       .filter((line) => /LOG: +(statement|execute [^:]*):.*\b(alter|publication)\b/i.test(line));
