@@ -28,6 +28,21 @@ export interface Relation {
   readonly keyColumns: readonly number[];
   /** Tables that show the rows of this one as their own, from any distance. Absent when there are none. */
   readonly ancestors?: readonly Ancestor[];
+  /** Absent where it is not known: nothing follows from that. */
+  readonly published?: RelationPublished;
+}
+
+/**
+ * By what a table and those above it were published when their changes were read, or somewhat later: names of stretches of time
+ * without a break, separated by blanks. A shape whose snapshot knows none of them has missed changes.
+ */
+export interface RelationPublished {
+  /** `pg_snapshot_xmax` of the snapshot that this was read with, and how many transactions it saw running. */
+  readonly xmax: bigint;
+  readonly running: number;
+  readonly by: string;
+  /** The same of each of the `ancestors`. */
+  readonly above: readonly string[];
 }
 
 /** A table above another one: the partitioned table of a partition, or the parent in classic inheritance (spec R 7.15). */

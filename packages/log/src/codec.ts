@@ -28,7 +28,8 @@ type RelationWire = [
   replicaIdentity: Relation['replicaIdentity'],
   columns: (string | number)[],
   keyColumns: readonly number[],
-  ancestors?: AncestorWire[],
+  ancestors?: AncestorWire[] | 0,
+  published?: [xmax: string, running: number, by: string, ...above: string[]],
 ];
 type AncestorWire = [
   oid: number,
@@ -181,9 +182,10 @@ function relationText(relation: Relation): string {
   let text = relationTexts.get(relation);
   if (text === undefined) {
     const columns = relation.columns.flatMap((column) => [column.name, column.typeOid, column.typeMod]);
-    const { oid, schema, name, replicaIdentity, keyColumns, ancestors } = relation;
+    const { oid, schema, name, replicaIdentity, keyColumns, ancestors, published } = relation;
     const wire: RelationWire = [oid, schema, name, replicaIdentity, columns, keyColumns];
-    if (ancestors) wire.push(ancestors.map(encodeAncestor));
+    if (ancestors || published) wire.push(ancestors?.map(encodeAncestor) ?? 0);
+    if (published) wire.push([String(published.xmax), published.running, published.by, ...published.above]);
     text = JSON.stringify(wire);
     relationTexts.set(relation, text);
   }
@@ -248,13 +250,18 @@ function decodeLsn(text: string): Lsn {
 }
 
 function decodeRelation(wire: RelationWire): Relation {
-  const [oid, schema, name, replicaIdentity, flat, keyColumns, ancestors] = wire;
+  const [oid, schema, name, replicaIdentity, flat, keyColumns, ancestors, published] = wire;
   const columns: RelationColumn[] = [];
   for (let i = 0; i < flat.length; i += 3) {
     columns.push({ name: flat[i] as string, typeOid: flat[i + 1] as number, typeMod: flat[i + 2] as number });
   }
-  const relation = { oid, schema, name, replicaIdentity, columns, keyColumns };
-  return ancestors ? { ...relation, ancestors: ancestors.map(decodeAncestor) } : relation;
+  const relation: Relation = {
+    ...{ oid, schema, name, replicaIdentity, columns, keyColumns },
+    ...(ancestors ? { ancestors: ancestors.map(decodeAncestor) } : {}),
+  };
+  if (published === undefined) return relation;
+  const [xmax, running, by, ...above] = published;
+  return { ...relation, published: { xmax: BigInt(xmax), running, by, above } };
 }
 
 function decodeAncestor([oid, columns, keyColumns, xid, seenXmax]: AncestorWire): Ancestor {

@@ -14,6 +14,7 @@ export {
   formatPosition,
   parsePosition,
   type Ancestor,
+  type RelationPublished,
   type Cell,
   type Change,
   type DeleteChange,

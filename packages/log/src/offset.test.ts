@@ -57,7 +57,7 @@ describe('offset grammar (OF-1)', () => {
     '1_2\n',
     '0x1_2',
     '1e3_0',
-  ])('%j has an invalid format', (text) => {
+  ])('T62 %j has an invalid format', (text) => {
     expect(parseOffset(text)).toBeUndefined();
   });
 });

@@ -42,6 +42,7 @@ const anyRelation: fc.Arbitrary<Relation> = fc.record(
     }),
     keyColumns: anyOrdinals,
     ancestors: fc.array(anyAncestor, { minLength: 1, maxLength: 3 }),
+    published: fc.record({ xmax: u64, running: fc.nat(), by: anyText, above: fc.array(anyText, { maxLength: 3 }) }),
   },
   { requiredKeys: ['oid', 'schema', 'name', 'replicaIdentity', 'columns', 'keyColumns'] },
 );

@@ -240,6 +240,24 @@ describe('TableIndex', () => {
     expect(Object.values(index.parts()).every((count) => count === 0)).toBe(true);
   });
 
+  test('T28 removes a shape at a cost that does not grow with the number of shapes', () => {
+    const cost = (shapes: number): number => {
+      const index = new TableIndex<string>(COLUMNS);
+      for (let i = 0; i < shapes; i += 1) index.add(`${i}`, clause(`i4 = ${i % 7} AND s = 'v${i}'`));
+      let least = Infinity;
+      for (let from = 0; from < 1_000; from += 100) {
+        const start = process.hrtime.bigint();
+        for (let i = from; i < from + 100; i += 1) index.remove(`${i}`);
+        least = Math.min(least, Number(process.hrtime.bigint() - start));
+      }
+      expect(index.size).toBe(shapes - 1_000);
+      return least;
+    };
+    cost(2_000);
+    // Twenty times as many shapes: a cost in proportion would be twenty times as high.
+    expect(cost(40_000) / cost(2_000)).toBeLessThan(8);
+  });
+
   test('replaces a shape that is there already', () => {
     shapes({ A: "i4 = 1 AND s = 'a'", B: "i4 = 1 AND s = 'b'" });
     index.add('B', clause('i4 = 7'));

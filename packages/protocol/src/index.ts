@@ -23,6 +23,7 @@ export {
 } from './request/shape-request.ts';
 export { resolveSubset, type SubsetSelection } from './request/subset.ts';
 export { exactNumbers } from './request/subset-params.ts';
+export { amendMessage, type MessageAmendment } from './messages/amend-message.ts';
 export { MUST_REFETCH_MESSAGE, snapshotEndMessage, upToDateMessage } from './messages/control.ts';
 export {
   RowEncoder,
@@ -32,5 +33,5 @@ export {
   type MessageBody,
   type Projection,
 } from './messages/row-encoder.ts';
-export { rowKey } from './messages/row-key.ts';
+export { parseRowKey, rowKey } from './messages/row-key.ts';
 export { UpdateMerger } from './messages/update-merger.ts';

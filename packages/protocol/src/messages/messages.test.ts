@@ -37,7 +37,7 @@ describe('row keys', () => {
     expect(rowKey(schema, table, values)).toBe(expected);
   });
 
-  test('two rows of a table have the same key only if their key values are the same', () => {
+  test('T16 two rows of a table have the same key only if their key values are the same', () => {
     const values = fc.integer({ min: 1, max: 3 }).chain((n) => fc.tuple(row(n), row(n)));
     fc.assert(
       fc.property(values, ([a, b]) => {

@@ -11,6 +11,35 @@ export function rowKey(schema: string, table: string, values: readonly Cell[]): 
   return key;
 }
 
+/** The values that a `rowKey` of this table was made of; undefined when it is of no such table. */
+export function parseRowKey(schema: string, table: string, key: string): Cell[] | undefined {
+  const prefix = keyPrefix(schema, table);
+  if (!key.startsWith(prefix)) return undefined;
+  const values: Cell[] = [];
+  for (let at = prefix.length; at < key.length;) {
+    if (key.startsWith('/_', at)) {
+      values.push(null);
+      at += 2;
+    } else if (key.startsWith('/"', at)) {
+      const end = endOfValue(key, at + 2);
+      if (end === undefined) return undefined;
+      values.push(key.slice(at + 2, end).replaceAll('//', '/'));
+      at = end + 1;
+    } else return undefined;
+  }
+  return values;
+}
+
+/** Where the closing quote is: before a slash that is not doubled, or at the end. Quotes inside are not escaped. */
+function endOfValue(key: string, from: number): number | undefined {
+  for (let at = from; at < key.length; at += 1) {
+    if (key[at] !== '/') continue;
+    if (key[at + 1] === '/') at += 1;
+    else return key[at - 1] === '"' && at - 1 >= from ? at - 1 : undefined;
+  }
+  return key.endsWith('"') && key.length - 1 >= from ? key.length - 1 : undefined;
+}
+
 /** `"schema"."table"` with `.` and `/` doubled inside each name (KY-2). */
 function keyPrefix(schema: string, table: string): string {
   return `"${escapeName(schema)}"."${escapeName(table)}"`;

@@ -97,7 +97,7 @@ describe('nextCursor', () => {
   const now = fc.integer({ min: Date.UTC(2024, 9, 9) + 1, max: Date.UTC(2100, 0, 1) });
   const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 
-  test('is a decimal integer greater than the one that came in', () => {
+  test('T22 is a decimal integer greater than the one that came in', () => {
     const cursor = fc.oneof(fc.nat().map(String), fc.bigInt({ min: 0n, max: 10n ** 30n }).map(String));
     fc.assert(
       fc.property(now, cursor, random, fc.integer({ min: 1_000, max: 60_000 }), (at, before, chance, timeoutMs) => {

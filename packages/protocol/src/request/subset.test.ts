@@ -140,7 +140,7 @@ describe('a subset request', () => {
     expect(selection('replica=x', { subset: [1] })).toEqual({ subset: ['is invalid'], replica: ['is invalid'] });
   });
 
-  test('refers to queryable columns only, quoted or not', () => {
+  test('T40 refers to queryable columns only, quoted or not', () => {
     const errors = (query: string) => selection(`queryable_columns=id,name&${query}`);
     expect(errors(`subset__where=name = 'x'&subset__order_by=name`)).toMatchObject({ where: `"name" = 'x'::text` });
     expect(errors(`subset__where=secret_token = 'x'`)).toEqual({

@@ -40,7 +40,7 @@ function streamed(changes: Partial<Relation> = {}): Relation {
 }
 
 describe('definition', () => {
-  test('has the key in key order and the columns sorted', () => {
+  test('T25 has the key in key order and the columns sorted', () => {
     expect(define()).toEqual({
       v: 1,
       oid: 16_400,

@@ -25,7 +25,7 @@ function evaluate(text: string, cells: Readonly<Record<string, string | null>>):
   return compileClause(parsed.clause, COLUMNS)(COLUMNS.map(({ name }) => cells[name] ?? null));
 }
 
-describe('three-valued logic', () => {
+describe('T47 three-valued logic', () => {
   const wire = { T: 't', F: 'f', N: null } as const;
   const value = { T: true, F: false, N: null } as const;
 
