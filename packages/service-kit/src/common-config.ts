@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { file, flag, milliseconds, port, serverUrls } from './config-formats.ts';
+import { file, flag, milliseconds, port, ratio, serverUrls } from './config-formats.ts';
 import type { LogLevel } from './logger.ts';
 import { parsePostgresUrl } from './postgres-url.ts';
 
@@ -97,6 +97,10 @@ export const redisConfig = {
     'expected the address of one server',
   ),
   redisCaFile: file('PEM file that the certificate of Redis is verified against.'),
+  redisHighWater: ratio(
+    0.8,
+    'Share of maxmemory beyond which no shape is created and the least recently read ones rotate; the rest is for changes.',
+  ),
 };
 
 /** The server, and who vouches for it, as `openRedisShapeStore` wants it. */
@@ -108,7 +112,11 @@ export function redisConnection(config: { readonly redisUrl: string; readonly re
   return redisCaFile === undefined ? { url } : { url, caCertificate: readFileSync(redisCaFile, 'utf8') };
 }
 
-export const redisNames = { redisUrl: ['SHAPECAST_REDIS_URL'], redisCaFile: ['SHAPECAST_REDIS_CA_FILE'] } as const;
+export const redisNames = {
+  redisUrl: ['SHAPECAST_REDIS_URL'],
+  redisCaFile: ['SHAPECAST_REDIS_CA_FILE'],
+  redisHighWater: ['SHAPECAST_REDIS_HIGH_WATER'],
+} as const;
 
 /** Settings of the port that orchestrators ask. */
 export const healthConfig = {

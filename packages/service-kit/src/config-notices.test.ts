@@ -140,3 +140,9 @@ test('feature flags that are always on are accepted, and others named', () => {
     },
   ]);
 });
+
+test('A22 a time after which shapes hibernate is accepted, and said not to be needed', () => {
+  const [notice] = configNotices({ ELECTRIC_SHAPE_HIBERNATE_AFTER: '30s' });
+  expect(notice).toMatchObject({ level: 'notice', message: 'setting is not needed' });
+  expect(notice?.fields).toMatchObject({ why: 'an idle shape is an index entry and nothing else' });
+});

@@ -31,6 +31,7 @@ function noticeOf(variable: string, value: string): ConfigNotice | undefined {
   const { use, instead, note } = known;
   const why = note === undefined ? {} : { why: note };
   if (use === 'ignored') return notice('setting is ignored', { variable, ...why });
+  if (known.always) return notice('setting is not needed', { variable, ...why });
   if (known.notYet) return notice('setting has no effect yet', { variable, ...why });
   if (instead !== undefined) return notice('setting has a new name', { variable, instead });
   if (variable !== FLAGS) return undefined;

@@ -20,6 +20,8 @@ export interface Variable {
   readonly use?: 'kept' | 'adapted' | 'ignored';
   /** Accepted, and without effect so far. */
   readonly notYet?: true;
+  /** Accepted, and read by nobody: what it asks for is always so. */
+  readonly always?: true;
   /** Name to use instead. */
   readonly instead?: string;
   /** How the meaning was adapted, why it is ignored, what is missing. */
@@ -67,11 +69,7 @@ export const VARIABLES: Readonly<Record<string, Variable>> = {
   ELECTRIC_REPLICATION_STREAM_ID: kept('Replication'),
   CLEANUP_REPLICATION_SLOTS_ON_SHUTDOWN: kept('Replication'),
   ELECTRIC_TEMPORARY_REPLICATION_SLOT_USE_RANDOM_NAME: kept('Replication'),
-  ELECTRIC_REPLICATION_IDLE_TIMEOUT: kept('Replication', {
-    notYet: true,
-    default: '0',
-    note: 'comes with scale to zero',
-  }),
+  ELECTRIC_REPLICATION_IDLE_TIMEOUT: kept('Replication'),
   ELECTRIC_EXPERIMENTAL_MAX_BATCH_SIZE: adapted('Replication', 'changes in one record; never influences offsets'),
   SHAPECAST_WAL_SENDER_TIMEOUT: ours('Replication'),
   SHAPECAST_LOCK_POLL: ours('Replication'),
@@ -91,6 +89,11 @@ export const VARIABLES: Readonly<Record<string, Variable>> = {
     note: 'belongs to the previous one',
   }),
   SHAPECAST_LEASE_REPLICATOR: ours('Replication'),
+  SHAPECAST_WAL_BUDGET: ours('Replication'),
+  SHAPECAST_WAL_BUDGET_AGE: ours('Replication'),
+  SHAPECAST_WAL_GUARD: ours('Replication'),
+  SHAPECAST_WAL_GUARD_INTERVAL: ours('Replication'),
+  SHAPECAST_WAL_GUARD_PAUSE: ours('Replication'),
 
   ELECTRIC_MANUAL_TABLE_PUBLISHING: kept('Publication and schema'),
   ELECTRIC_PUBLICATION_ALTER_DEBOUNCE_TIME: kept('Publication and schema'),
@@ -114,7 +117,7 @@ export const VARIABLES: Readonly<Record<string, Variable>> = {
   SHAPECAST_REDIS_URL: ours('Redis'),
   SHAPECAST_REDIS_CA_FILE: ours('Redis'),
   SHAPECAST_REDIS_CLUSTER: ours('Redis', { notYet: true, default: 'false', note: 'one primary holds all shards' }),
-  SHAPECAST_REDIS_HIGH_WATER: ours('Redis', { notYet: true, default: '0.8' }),
+  SHAPECAST_REDIS_HIGH_WATER: ours('Redis'),
   SHAPECAST_VISIBILITY: ours('Redis', { notYet: true, default: 'applied' }),
   SHAPECAST_BLOB_URL: ours('Redis', { notYet: true, default: '–', note: 'logs are in Redis only' }),
   ELECTRIC_STORAGE_DIR: adapted('Redis', 'folder of the disk tier', { notYet: true, default: './persistent' }),
@@ -123,18 +126,15 @@ export const VARIABLES: Readonly<Record<string, Variable>> = {
   SHAPECAST_MAX_SCANNED_CLAUSES: ours('Routing and matching'),
   SHAPECAST_ROUTER_HEARTBEAT: ours('Routing and matching'),
   SHAPECAST_LEASE_ROUTER: ours('Routing and matching'),
-  ELECTRIC_FLUSH_STALL_GRACE_PERIOD: adapted('Routing and matching', 'a shard that falls behind', {
-    notYet: true,
-    default: '60s',
-  }),
+  ELECTRIC_FLUSH_STALL_GRACE_PERIOD: adapted('Routing and matching', 'a shard that is stuck on a transaction'),
   ELECTRIC_SUBQUERY_BUFFER_MAX_TRANSACTIONS: kept('Routing and matching', {
     notYet: true,
     default: '1000',
     note: 'comes with subqueries',
   }),
-  ELECTRIC_SHAPE_HIBERNATE_AFTER: adapted('Routing and matching', 'routers keep nothing else per shape', {
-    notYet: true,
-    default: '30s',
+  ELECTRIC_SHAPE_HIBERNATE_AFTER: adapted('Routing and matching', 'an idle shape is an index entry and nothing else', {
+    always: true,
+    default: '–',
   }),
   ELECTRIC_FEATURE_FLAGS: adapted('Routing and matching', 'allow_subqueries and tagged_subqueries are always on'),
 
@@ -143,6 +143,7 @@ export const VARIABLES: Readonly<Record<string, Variable>> = {
   SHAPECAST_SNAPSHOT_SAFETY_TIMEOUT: ours('Snapshots and subsets'),
   SHAPECAST_SNAPSHOT_MAX_BYTES_PER_S: ours('Snapshots and subsets'),
   SHAPECAST_SNAPSHOT_MAX_BYTES: ours('Snapshots and subsets'),
+  SHAPECAST_SNAPSHOT_RESUMABLE_BYTES: ours('Snapshots and subsets'),
   SHAPECAST_SUBSET_CONCURRENCY: ours('Snapshots and subsets'),
   SHAPECAST_SUBSET_TIMEOUT: ours('Snapshots and subsets'),
   SHAPECAST_PENDING_LOG_BYTES: ours('Snapshots and subsets'),
@@ -150,8 +151,10 @@ export const VARIABLES: Readonly<Record<string, Variable>> = {
   SHAPECAST_LEASE_SNAPSHOT: ours('Snapshots and subsets'),
 
   ELECTRIC_SHAPE_CHUNK_BYTES_THRESHOLD: kept('Shapes'),
-  ELECTRIC_MAX_SHAPES: kept('Shapes', { notYet: true, default: '–', note: 'shapes are not counted' }),
-  ELECTRIC_EXPERIMENTAL_MAX_SHAPES: kept('Shapes', { notYet: true, instead: 'ELECTRIC_MAX_SHAPES' }),
+  ELECTRIC_MAX_SHAPES: kept('Shapes'),
+  ELECTRIC_EXPERIMENTAL_MAX_SHAPES: kept('Shapes', { instead: 'ELECTRIC_MAX_SHAPES' }),
+  SHAPECAST_EXPIRY_INTERVAL: ours('Shapes'),
+  SHAPECAST_READ_TIMES_INTERVAL: ours('Shapes'),
   ELECTRIC_CLEANUP_INTERVAL_MS: adapted('Shapes', 'how often the data of ended shapes is deleted'),
   ELECTRIC_ENABLE_INTEGRATION_TESTING: kept('Shapes'),
   SHAPECAST_TOMBSTONE_GRACE: ours('Shapes'),

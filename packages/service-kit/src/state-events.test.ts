@@ -103,7 +103,7 @@ describe('a state event', () => {
     expect(JSON.stringify(sent)).toContain('postgresql://***@db/app');
   });
 
-  test('that comes in masses is thinned out, and says by how much', () => {
+  test('T58 that comes in masses is thinned out, and says by how much', () => {
     const { tap, log, lines, sent, connect, pass } = setUp();
     connect();
     const rotate = (n: number) => {

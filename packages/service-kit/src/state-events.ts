@@ -31,6 +31,14 @@ export interface StateEvents {
   readonly stream_gap: { readonly shard: number; readonly from: number; readonly to: number };
   /** Sequence numbers of the tx stream: the shard had applied `from` and now says `to`. */
   readonly store_regressed: { readonly shard: number; readonly from: number; readonly to: number };
+  /** A shard was stuck on the record after `seq` of the tx stream; `remedy` is what is done about it (spec R 13.5.2). */
+  readonly 'flush_tracker.stall_detected': {
+    readonly shard: number;
+    readonly seq: number;
+    readonly remedy: 'restart' | 'rotate';
+    /** How many end. */
+    readonly shapes: number;
+  };
   /** Sampled: `omitted` says how many were left out since the last one. */
   readonly shape_rotated: { readonly handle: string; readonly reason: string; readonly table?: string };
   readonly tenant_limit_reached: { readonly limit: string; readonly value?: number };
@@ -60,6 +68,7 @@ const LINES: Readonly<Record<StateEventName, readonly [level: Level, text: strin
   shard_owner_changed: ['info', 'the shard has a new owner'],
   stream_gap: ['error', 'tx stream has a gap, rotating the shapes of the shard'],
   store_regressed: ['warn', 'the store went back, shard applies again'],
+  'flush_tracker.stall_detected': ['error', 'a shard is stuck on a transaction'],
   shape_rotated: ['info', 'shape rotated'],
   tenant_limit_reached: ['warn', 'the source has reached a limit'],
 };
@@ -180,4 +189,5 @@ function plain(fields: object): Record<string, unknown> {
 const OWN_FIELDS: ReadonlySet<string> = new Set([
   ...['error', 'type', 'message', 'totalRetryMs', 'blockedMs', 'slotConfirmed', 'from', 'to', 'reason', 'holder'],
   ...['epoch', 'owner', 'handle', 'table', 'limit', 'value', 'omitted'],
+  ...['seq', 'remedy', 'shapes'],
 ]);
