@@ -1,4 +1,5 @@
 import type { Cell, Lsn, Relation, TransactionPart } from '@shapecast/log';
+import type { KeysetRequest } from './keyset.ts';
 
 /** Who answers on the replication connection; compared with what was seen before to prove continuity (spec R 6.5). */
 export interface SourceIdentity {
@@ -124,12 +125,21 @@ export interface SnapshotRequest {
   readonly where: string;
   /** False for `log=changes_only`: only the visibility is wanted. */
   readonly rows: boolean;
+  /** Read in the order of the key, if that can be. */
+  readonly keyset?: KeysetRequest;
 }
 
 /** What else is known of a table once a snapshot of it is fixed. */
 export interface SnapshotTable {
   /** What the planner expects the whole table to have; absent when nobody has counted. */
   readonly estimatedRows?: number;
+  /** The rows come in the order of the key. Names that order, and the table as it is now; equal as long as a read can go on. */
+  readonly order?: string;
+  /**
+   * Every transaction that the snapshot shows commits below this: as `insertLsn`, but nothing has to be written for the stream to
+   * get there. Comes with `order`.
+   */
+  readonly shownBelow?: Lsn;
 }
 
 export interface SnapshotSink {

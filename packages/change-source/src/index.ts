@@ -14,6 +14,8 @@ export type {
   SubsetSink,
   TimelineEnd,
 } from './change-source.ts';
+export type { GuardedSlot, SlotHold, SlotReport } from './guarded-slot.ts';
+export { keyOf, type KeyPlaces, type KeysetRequest, type KeyTexts } from './keyset.ts';
 export type {
   SnapshotMoment,
   SourceDatabase,
@@ -33,6 +35,7 @@ export type {
   SourcePublication,
 } from './source-publication.ts';
 export { openPgChangeSource, type PgChangeSourceOptions } from './pg/pg-change-source.ts';
+export { openPgGuardedSlot } from './pg/pg-guarded-slot.ts';
 export { connectionBudget, permitLimits } from './pg/connection-budget.ts';
 export { openPgSourceDatabase, type PgSourceDatabaseOptions } from './pg/pg-source-database.ts';
 export {

@@ -2,6 +2,7 @@ import type { Lsn } from '@shapecast/log';
 import type { RelationInfo } from '@shapecast/shape';
 import type { SourcePublication } from './source-publication.ts';
 import type { SnapshotRequest, SnapshotSink, SubsetRequest, SubsetSink } from './change-source.ts';
+import type { KeyPlaces } from './keyset.ts';
 
 /** What to publish. */
 export interface TableToPublish {
@@ -110,11 +111,15 @@ export interface SourceDatabase {
    * or SCHEMA_CHANGED; aborting cancels the query in Postgres.
    */
   snapshot(request: SnapshotRequest, sink: SnapshotSink, signal: AbortSignal): Promise<void>;
+  /** How many of the bounds come before each of the keys, in the order of a snapshot that was read in it. Throws SNAPSHOT_FAILED. */
+  placeKeys(places: KeyPlaces, signal: AbortSignal): Promise<readonly number[]>;
   /**
    * One consistent read as for a snapshot, of any rows in any order (spec R 10.9). Throws INVALID_REQUEST with
    * `details.field` for what only Postgres finds wrong with the request, else SNAPSHOT_FAILED or SCHEMA_CHANGED; aborting
    * cancels the query in Postgres.
    */
   subset(request: SubsetRequest, sink: SubsetSink, signal: AbortSignal): Promise<void>;
+  /** Closes the connections that nobody uses at the moment; who needs one gets a new one. */
+  rest(): void;
   close(): Promise<void>;
 }

@@ -3,8 +3,10 @@ import type { Cell } from '@shapecast/log';
 import type { RelationInfo } from '@shapecast/shape';
 import { waitFor } from '@shapecast/testkit';
 import type { ChangeSource, SnapshotInfo, SnapshotRequest, SubsetRequest } from '../change-source.ts';
+import type { GuardedSlot } from '../guarded-slot.ts';
 import { sharePublication } from '../source-publication.ts';
 import type { SourceDatabase } from '../source-database.ts';
+import { describeKeyset } from './keyset.contract.ts';
 import { RecordingHandler, run } from './recording-handler.contract.ts';
 
 export type ItemChange =
@@ -17,6 +19,8 @@ export type ItemChange =
 export interface ContractWorld {
   readonly source: ChangeSource;
   readonly database: SourceDatabase;
+  /** The slot of `source`, from outside of its sessions. */
+  readonly slot: GuardedSlot;
   /** Commits the changes as one transaction. */
   transaction(changes: readonly ItemChange[]): Promise<void>;
   close(): Promise<void>;
@@ -147,6 +151,46 @@ export function describeChangeSource(name: string, openWorld: () => Promise<Cont
       expect(reports.at(-1)).toBe('ready');
     });
 
+    test('reports what is kept for the slot, and whether the lock is held', async () => {
+      expect(await world.slot.report(never)).toBeUndefined();
+      const session = await open();
+      await publish();
+      await world.transaction([insert('1')]);
+      const before = await world.slot.report(never);
+      expect(before).toMatchObject({ locked: true });
+      expect(before && before.restartLsn <= before.confirmedLsn && before.confirmedLsn < before.walLsn).toBe(true);
+      const handler = new RecordingHandler();
+      const stream = run(session, handler);
+      await handler.waitForChanges(1);
+      const committed = handler.parts[0]?.lsn;
+      if (committed === undefined) throw new Error('no part');
+      session.confirm(committed);
+      await waitFor(async () => ((await world.slot.report(never))?.confirmedLsn ?? 0n) >= committed);
+      await stream.stop();
+      await waitFor(async () => (await world.slot.report(never))?.locked === false);
+    });
+
+    test('drops the slot for who can have the lock, and nobody sets up another one until that is over', async () => {
+      const session = await open();
+      expect(await world.slot.drop(0, never)).toBeUndefined();
+      expect(await world.slot.report(never)).toBeDefined();
+      await session.close();
+      const hold = await world.slot.drop(10_000, never);
+      expect(hold?.lost.aborted).toBe(false);
+      expect(await world.slot.report(never)).toBeUndefined();
+      const reports: string[] = [];
+      const next = world.source.open((progress) => reports.push(progress.kind), never);
+      await waitFor(() => reports.includes('waiting_for_lock'));
+      await hold?.release();
+      const after = await next;
+      expect(after.slot.created).toBe(true);
+      await after.close();
+      // Nothing to drop is nothing to complain about.
+      await (await world.slot.drop(10_000, never))?.release();
+      await (await world.slot.drop(10_000, never))?.release();
+      expect(await world.slot.report(never)).toBeUndefined();
+    });
+
     test('gives up waiting for the lock when aborted', async () => {
       const first = await open();
       const abort = new AbortController();
@@ -263,6 +307,11 @@ export function describeChangeSource(name: string, openWorld: () => Promise<Cont
         ['value', 'text', undefined],
       ]);
     });
+
+    describeKeyset(
+      () => world,
+      () => items,
+    );
 
     test('takes snapshots that show exactly the transactions below their bound', async () => {
       const session = await open();

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { silentLogger, systemClock, type Clock } from '@shapecast/service-kit';
 import { createDatabase, sharedPostgresUrl } from '@shapecast/testkit';
+import { openPgGuardedSlot } from '../pg/pg-guarded-slot.ts';
 import { openPgChangeSource, type PgChangeSourceOptions } from '../pg/pg-change-source.ts';
 import { openPgSourceDatabase, type PgSourceDatabaseOptions } from '../pg/pg-source-database.ts';
 import type { ContractWorld, ItemChange } from './change-source.contract.ts';
@@ -48,6 +49,7 @@ export async function openPgWorld(options: PgWorldOptions = {}): Promise<PgWorld
     url,
     source,
     database,
+    slot: openPgGuardedSlot({ url, slotName: names.slotName }, clocked),
     client,
     connect,
     sql: async (text, values) => (await client.query<Record<string, unknown>>(text, values)).rows,

@@ -13,8 +13,10 @@ const never = new AbortController().signal;
 describeChangeSource('memory', async () => {
   const memory = new MemoryDatabase();
   const items = memory.createTable(ITEMS);
+  const source = new MemoryChangeSource(memory);
   return {
-    source: new MemoryChangeSource(memory),
+    source,
+    slot: source,
     database: new MemorySourceDatabase(memory),
     transaction: async (changes) => {
       memory.transaction((transaction) => changes.forEach((change) => apply(transaction, items, change)));

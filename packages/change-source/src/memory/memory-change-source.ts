@@ -9,15 +9,16 @@ import type {
   SourceIdentity,
   SourceProgress,
 } from '../change-source.ts';
+import type { GuardedSlot, SlotHold, SlotReport } from '../guarded-slot.ts';
 import type { CommittedTransaction, MemoryDatabase } from './memory-database.ts';
 
 const MAX_PART_CHANGES = 500;
 
 /** Changes of a `MemoryDatabase`, with its one slot and its one lock. */
-export class MemoryChangeSource implements ChangeSource {
+export class MemoryChangeSource implements ChangeSource, GuardedSlot {
   readonly #database: MemoryDatabase;
   readonly #waiting: (() => void)[] = [];
-  #holder: MemorySession | undefined;
+  #holder: MemorySession | 'guard' | undefined;
   #confirmedLsn: Lsn | undefined;
 
   constructor(database: MemoryDatabase) {
@@ -39,11 +40,7 @@ export class MemoryChangeSource implements ChangeSource {
         this.#confirmedLsn = maxLsn(this.#confirmedLsn ?? lsn, lsn);
         this.#database.recycle(lsn);
       },
-      ended: () => {
-        if (this.#holder !== session) return;
-        this.#holder = undefined;
-        for (const wake of this.#waiting.splice(0)) wake();
-      },
+      ended: () => this.#free(session),
     });
     this.#holder = session;
     report({ kind: 'locked' });
@@ -53,12 +50,35 @@ export class MemoryChangeSource implements ChangeSource {
 
   /** Breaks the connection of the session that holds the lock, as a network failure would. */
   disconnect(): void {
+    if (this.#holder === 'guard') return;
     this.#holder?.break(new ShapecastError('SOURCE_UNAVAILABLE', 'The database closed the connection.'));
   }
 
   /** Drops the slot: the next session finds it newly created. */
   dropSlot(): void {
     this.#confirmedLsn = undefined;
+  }
+
+  async report(): Promise<SlotReport | undefined> {
+    const confirmedLsn = this.#confirmedLsn;
+    if (confirmedLsn === undefined) return undefined;
+    const { walLsn } = this.#database;
+    return { walLsn, confirmedLsn, restartLsn: confirmedLsn, locked: this.#holder !== undefined };
+  }
+
+  /** Time does not pass in memory: who holds the lock now goes on holding it. */
+  async drop(_patienceMs: number, signal: AbortSignal): Promise<SlotHold | undefined> {
+    signal.throwIfAborted();
+    if (this.#holder !== undefined) return undefined;
+    this.#holder = 'guard';
+    this.#confirmedLsn = undefined;
+    return { lost: new AbortController().signal, release: async () => this.#free('guard') };
+  }
+
+  #free(holder: MemorySession | 'guard'): void {
+    if (this.#holder !== holder) return;
+    this.#holder = undefined;
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 
   #lockFreed(signal: AbortSignal): Promise<void> {

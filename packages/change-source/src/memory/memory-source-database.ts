@@ -2,6 +2,7 @@ import { ShapecastError } from '@shapecast/errors';
 import type { Cell, Lsn, Tuple } from '@shapecast/log';
 import type { RelationInfo } from '@shapecast/shape';
 import type { SnapshotInfo, SnapshotRequest, SnapshotSink, SubsetRequest, SubsetSink } from '../change-source.ts';
+import { keyOf, type KeyPlaces, type KeyTexts } from '../keyset.ts';
 import type { SourceDatabase, TableSight, TableSights, TableToPublish, Writers } from '../source-database.ts';
 import type { SourcePublication } from '../source-publication.ts';
 import type { MemoryDatabase, MemoryRow } from './memory-database.ts';
@@ -83,8 +84,10 @@ export class MemorySourceDatabase implements SourceDatabase {
     for (let attempt = 0; attempt <= MAX_RETRIES; attempt += 1) {
       signal.throwIfAborted();
       const table = this.#require(request.oid, request.schema, request.table);
-      const rows = this.#select(table, request);
-      const about = { estimatedRows: this.#database.rows(table.oid).length };
+      const order = orderOf(table, this.#database.rows(table.oid), request);
+      const rows = order === undefined ? this.#select(table, request) : inOrder(this.#select(table, request), request);
+      const estimatedRows = this.#database.rows(table.oid).length;
+      const about = { estimatedRows, ...(order === undefined ? {} : { order, shownBelow: this.#database.walLsn }) };
       if (
         (await sink.onSnapshot({ ...this.#visibility(), published: this.#database.publishedBy(table.oid) }, about)) ===
         'retry'
@@ -94,6 +97,11 @@ export class MemorySourceDatabase implements SourceDatabase {
       return;
     }
     throw new ShapecastError('SNAPSHOT_FAILED', 'Snapshot creation failed because no snapshot was accepted.');
+  }
+
+  async placeKeys({ bounds, keys }: KeyPlaces, signal: AbortSignal): Promise<readonly number[]> {
+    signal.throwIfAborted();
+    return keys.map((key) => bounds.filter((bound) => compareKeys(key, bound) > 0).length);
   }
 
   async subset(request: SubsetRequest, sink: SubsetSink, signal: AbortSignal): Promise<void> {
@@ -112,6 +120,8 @@ export class MemorySourceDatabase implements SourceDatabase {
     await sink.onSnapshot(this.#visibility());
     await deliver(rows, sink, signal);
   }
+
+  rest(): void {}
 
   async close(): Promise<void> {}
 
@@ -179,6 +189,29 @@ function order(ordinals: readonly number[], orderBy: SubsetRequest['orderBy']): 
     }
     return 0;
   };
+}
+
+function orderOf({ oid }: RelationInfo, rows: readonly Tuple[], request: SnapshotRequest): string | undefined {
+  const { keyset } = request;
+  if (keyset === undefined || !request.rows) return undefined;
+  const bytes = rows.reduce((sum, row) => sum + row.reduce((size, cell) => size + (cell?.length ?? 0), 0), 0);
+  return keyset.after || bytes >= keyset.minBytes ? `memory ${oid}` : undefined;
+}
+
+function inOrder(rows: readonly Cell[][], { columns, keyset }: SnapshotRequest): Cell[][] {
+  const { key = [], after } = keyset ?? {};
+  const keyed = rows.map((row) => ({ row, key: keyOf(row, columns, key) ?? [] }));
+  const wanted = keyed.filter((one) => after === undefined || compareKeys(one.key, after.key) > 0);
+  return wanted.sort((a, b) => compareKeys(a.key, b.key)).map(({ row }) => row);
+}
+
+/** As Postgres compares text in the "C" collation. */
+function compareKeys(a: KeyTexts, b: KeyTexts): number {
+  for (const [i, text] of a.entries()) {
+    const compared = Buffer.compare(Buffer.from(text), Buffer.from(b[i] ?? ''));
+    if (compared !== 0) return compared;
+  }
+  return 0;
 }
 
 function onlyWithoutWhere(where: string): boolean {

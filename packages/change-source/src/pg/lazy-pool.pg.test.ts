@@ -62,6 +62,20 @@ describe('a pool', () => {
     };
   }
 
+  test('closes what nobody uses when it is told that nobody will, and what is lent stays', async () => {
+    const pool = open();
+    const give = await hold(pool);
+    await pid(pool);
+    await waitFor(async () => (await backends()) === 2);
+    pool.closeIdle();
+    await waitFor(async () => (await backends()) === 1);
+    await give();
+    expect(await pid(pool)).toBeDefined();
+    pool.closeIdle();
+    await waitFor(async () => (await backends()) === 0);
+    expect(await pid(pool)).toBeDefined();
+  });
+
   test('opens no more connections than it may, and serves everybody in order', async () => {
     const pool = open();
     const order: number[] = [];

@@ -88,7 +88,7 @@ export class LazyPool {
     this.#backoff = new Backoff(this.#clock, RETRY);
     this.#complaints = new Complaints(this.#clock);
     this.#ignoreContention = options.permits?.onContended((part) => {
-      if (part === this.#part) this.#closeIdle();
+      if (part === this.#part) this.closeIdle();
     });
   }
 
@@ -120,7 +120,7 @@ export class LazyPool {
     this.#ignoreContention?.();
     for (const opening of this.#opening) opening.abort(closed());
     for (const waiter of this.#waiting.splice(0)) waiter.fail(closed());
-    this.#closeIdle();
+    this.closeIdle();
   }
 
   async #acquire(signal: AbortSignal, acquireTimeoutMs: number): Promise<pg.Client> {
@@ -251,7 +251,7 @@ export class LazyPool {
   #refused(error: ShapecastError): void {
     const { log = silentLogger } = this.#options;
     const { type, code, routine } = error.details;
-    if (SHUTTING_DOWN.includes(String(type))) this.#closeIdle();
+    if (SHUTTING_DOWN.includes(String(type))) this.closeIdle();
     if (this.#complaints.failed(String(type))) {
       const fields = {
         pool: this.#part,
@@ -300,7 +300,8 @@ export class LazyPool {
     };
   }
 
-  #closeIdle(): void {
+  /** Nobody is expected to need a connection soon. */
+  closeIdle(): void {
     for (const client of [...this.#idle]) this.#end(client);
   }
 

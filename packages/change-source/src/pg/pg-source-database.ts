@@ -4,11 +4,12 @@ import { isShapecastError, ShapecastError } from '@shapecast/errors';
 import type { RelationInfo } from '@shapecast/shape';
 import type { Clock, Logger } from '@shapecast/service-kit';
 import type { SnapshotRequest, SnapshotSink, SubsetRequest, SubsetSink } from '../change-source.ts';
+import type { KeyPlaces } from '../keyset.ts';
 import type { SourcePublication } from '../source-publication.ts';
 import type { SourceDatabase, TableSights, TableToPublish, Writers } from '../source-database.ts';
 import { listenForDdl } from './catalog/ddl-notices.ts';
 import { Publisher } from './catalog/publisher.ts';
-import { queryFailed, readSnapshot } from './catalog/snapshot.ts';
+import { queryFailed, readPlaces, readSnapshot } from './catalog/snapshot.ts';
 import { readSubset, subsetFailed } from './catalog/subset.ts';
 import { readTables, type TablesRequest } from './catalog/tables.ts';
 import { connectionBudget, type ConnectionPermits } from './connection-budget.ts';
@@ -195,6 +196,19 @@ class PgSourceDatabase implements SourceDatabase {
     }
   }
 
+  async placeKeys(places: KeyPlaces, signal: AbortSignal): Promise<readonly number[]> {
+    if (places.keys.length === 0) return [];
+    try {
+      return await this.#snapshots.use(signal, async (client) => {
+        const serverVersion = await this.#readServerVersion(client);
+        return readPlaces(client, { serverVersion, firstRowTimeoutMs: this.#firstRowTimeoutMs }, places, signal);
+      });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw queryFailed(error);
+    }
+  }
+
   /** Subsets wait for a connection less long than snapshots: a client waits for them. */
   async subset(request: SubsetRequest, sink: SubsetSink, signal: AbortSignal): Promise<void> {
     let acquired = false;
@@ -214,6 +228,11 @@ class PgSourceDatabase implements SourceDatabase {
   async #readServerVersion(client: Queryable): Promise<number> {
     this.#serverVersion ??= Number((await rowOf(client, READ_SERVER_VERSION))[0]);
     return this.#serverVersion;
+  }
+
+  rest(): void {
+    this.#admin.closeIdle();
+    this.#snapshots.closeIdle();
   }
 
   async close(): Promise<void> {

@@ -92,7 +92,9 @@ describe('what could end or spoil a snapshot', () => {
     const { rows, info } = await taking;
     // The snapshot that waited saw the old files, of which nothing is left.
     expect(rows).toHaveLength(expected);
-    expect(info.xmin).toBeGreaterThan(BigInt(row?.x ?? 0));
+    // Others, of other databases of the server, may be older and still run.
+    const xid = BigInt(row?.x ?? 0);
+    expect(xid < info.xmax && !info.xip.includes(xid)).toBe(true);
   });
 
   test('tells how many rows the planner expects, of partitions too', async () => {

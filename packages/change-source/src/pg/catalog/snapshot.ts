@@ -1,7 +1,9 @@
 import type pg from 'pg';
 import { isShapecastError, ShapecastError } from '@shapecast/errors';
+import type { Lsn } from '@shapecast/log';
 import type { Clock } from '@shapecast/service-kit';
 import type { SnapshotRequest, SnapshotSink } from '../../change-source.ts';
+import type { KeyPlaces } from '../../keyset.ts';
 import { connectionError, pgMessage, rowMessage, sqlState, STANDBY_MESSAGE } from '../errors.ts';
 import { readPublishedBy } from '../sql/publication.ts';
 import type { TextRow } from '../sql/query.ts';
@@ -16,9 +18,12 @@ import {
   selectVisibility,
 } from '../sql/snapshot.ts';
 import { FIRST_BATCH_ROWS, lastRow, nextCount, runCancellable } from './cursor.ts';
+import { isWorthOrdering, openInOrder, orderOf, readKeyPlaces } from './keyset.ts';
 
 const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 1_000;
+/** Of the first page of a file of WAL, the larger one. A commit record has 46 bytes at least where `wal_level` is `logical`. */
+const PAGE_HEADER_BYTES = 40n;
 
 export interface SnapshotOptions {
   readonly serverVersion: number;
@@ -41,23 +46,53 @@ export async function readSnapshot(
 ): Promise<void> {
   const run = (text: string) => runCancellable(client, text, (error) => snapshotError(error, options), signal);
   const giveUpMs = clock.now() + options.safetyTimeoutMs;
+  const keyset = request.rows ? request.keyset : undefined;
+  let ordered = keyset?.after ? true : undefined;
   for (let waitMs = RETRY_MIN_MS; ; waitMs = Math.min(2 * waitMs, RETRY_MAX_MS)) {
-    const begin = beginSnapshot(options.serverVersion, options.firstRowTimeoutMs);
+    // The rest of some rows may have none for a long time, and others of them have flowed.
+    const begin = beginSnapshot(options.serverVersion, keyset?.after ? 0 : options.firstRowTimeoutMs);
     const patience = `set local lock_timeout = ${options.lockTimeoutMs}`;
-    const declare = request.rows ? [declareCursor(request)] : [];
+    const declare = ordered ? openInOrder(request) : request.rows ? [declareCursor(request)] : [];
     const statements = [begin, patience, ...declare, selectVisibility(request), selectTableState(request)];
     const results = await run(statements.join('; '));
     const { info, oid } = parseVisibility(lastRow(results.slice(0, -1)));
     if (oid !== request.oid) throw schemaChanged(request);
-    const { replaced, ...state } = parseTableState(lastRow(results));
+    const { replaced, bytes, ...state } = parseTableState(lastRow(results));
+    if (ordered === undefined && keyset && bytes >= keyset.minBytes) {
+      await run('rollback');
+      ordered = await isWorthOrdering(run, request, options, signal);
+      await run('rollback');
+      continue;
+    }
+    const order = ordered ? orderOf(results.at(-3) ?? [], request) : undefined;
     const published = await publishedBy(client, request, options);
-    if (!replaced && (await sink.onSnapshot({ ...info, published }, state)) === 'use') break;
+    const table = { ...state, ...(order === undefined ? {} : { order, shownBelow: shownBelow(info.insertLsn) }) };
+    if (!replaced && (await sink.onSnapshot({ ...info, published }, table)) === 'use') break;
     await run('rollback');
     if (clock.now() + waitMs > giveUpMs) throw unsafe();
     await clock.sleep(waitMs, signal);
   }
   if (request.rows) await readRows(run, sink);
   await run('commit');
+}
+
+/**
+ * The insert position may lie behind the header of a page that nothing was written to yet: an idle server never says that it got
+ * there. A commit begins with its record, none of which is shorter than that header.
+ */
+function shownBelow(insertLsn: Lsn): Lsn {
+  return (insertLsn - PAGE_HEADER_BYTES) as Lsn;
+}
+
+/** Keys of rows, placed in an order that snapshots were read in. */
+export async function readPlaces(
+  client: pg.PoolClient,
+  options: Pick<SnapshotOptions, 'serverVersion' | 'firstRowTimeoutMs'>,
+  places: KeyPlaces,
+  signal: AbortSignal,
+): Promise<readonly number[]> {
+  const run = (text: string) => runCancellable(client, text, (error) => queryFailed(error), signal);
+  return readKeyPlaces(run, places, options.serverVersion, options.firstRowTimeoutMs);
 }
 
 /** Read in the snapshot itself: what is published later, or for a while before, is something else (spec R 7.12, 15.7). */

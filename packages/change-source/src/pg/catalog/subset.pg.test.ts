@@ -46,7 +46,7 @@ describe('subsets from Postgres', () => {
     await expect(takeSubset(world.database, escaping)).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
   });
 
-  test('quotes names, and orders by columns and not by their places', async () => {
+  test('T39 quotes names, and orders by columns and not by their places', async () => {
     await world.sql('create table "Odd ""name" ("a ""b" int, "1" int, "SELECT" int, primary key ("SELECT"))');
     await world.sql('insert into "Odd ""name" values (1, 3, 1), (2, 2, 2), (3, 1, 3)');
     const odd = await table('Odd "name');

@@ -58,7 +58,7 @@ describe('column types', () => {
 
   afterEach(() => world.close());
 
-  test('print the same in the stream and in a snapshot, whatever the database defaults to', async () => {
+  test('T46 print the same in the stream and in a snapshot, whatever the database defaults to', async () => {
     const name = (await world.sql('select current_database() as name'))[0]?.['name'] as string;
     for (const setting of [
       `datestyle = 'German'`,

@@ -1,9 +1,13 @@
 import { isAscii } from 'node:buffer';
-import type { Ancestor, Cell, Change, Lsn, Relation, RelationColumn } from '@shapecast/log';
+import type { Ancestor, Cell, Change, Lsn, Relation, RelationColumn, RelationPublished } from '@shapecast/log';
 import { i64, lsn64, u16, u32 } from './bytes.ts';
 
 /** A relation whose key and ancestors are still to be read from the catalog: the message does not tell them (spec R 10.3.5). */
-export type DescribedRelation = Relation & { keyColumns: readonly number[]; ancestors?: readonly Ancestor[] };
+export type DescribedRelation = Relation & {
+  keyColumns: readonly number[];
+  ancestors?: readonly Ancestor[];
+  published?: RelationPublished;
+};
 
 /** What a stream of pgoutput messages says, in order. */
 export interface PgoutputSink {

@@ -9,6 +9,7 @@ import { PgoutputDecoder } from '../pgoutput/decoder.ts';
 import { PartAssembler } from '../pgoutput/part-assembler.ts';
 import { XidWidener } from '../pgoutput/xid.ts';
 import { readXmax } from '../sql/catalog.ts';
+import { readDdlLocks } from '../sql/ddl-locks.ts';
 import { readRelationFacts } from '../sql/inheritance.ts';
 import { readPublication } from '../sql/publication.ts';
 import { terminateLockHolder } from '../sql/slot.ts';
@@ -140,6 +141,7 @@ export class PgReplicationSession implements ReplicationSession {
         clock,
         log,
         readFacts: (oid, xid, signal) => admin.use(signal, (db) => readRelationFacts(db, publicationName, oid, xid)),
+        readDdlLocks: (xid, signal) => admin.use(signal, (db) => readDdlLocks(db, xid)),
         onComplete: (relation) => handler.onRelation?.(relation),
         pause: () => link.pause('catalog'),
         resume: () => link.resume('catalog'),

@@ -55,7 +55,7 @@ describe('replication from Postgres', () => {
     return parseLsn(row?.['lsn'] as string) as Lsn;
   }
 
-  test('loses nothing when it dies between receipt and confirmation, keepalives or not', async () => {
+  test('T1 loses nothing when it dies between receipt and confirmation, keepalives or not', async () => {
     const { world, session, handler, stream } = await streaming();
     handler.block();
     await world.transaction([{ kind: 'insert', id: '1', value: 'a' }]);
@@ -85,7 +85,7 @@ describe('replication from Postgres', () => {
     await second.stop();
   });
 
-  test('A15 outlives the walsender timeout while the handler is busy, and confirms nothing meanwhile', async () => {
+  test('A15, T5 outlives the walsender timeout while the handler is busy, and confirms nothing meanwhile', async () => {
     const { world, session, handler, stream } = await streaming({ source: { walSenderTimeoutMs: 1_000 } });
     handler.block();
     await world.sql(`insert into items select n, repeat('x', 1000) from generate_series(1, 30000) n`);

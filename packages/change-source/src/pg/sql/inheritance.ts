@@ -1,4 +1,6 @@
+import type { RelationPublished } from '@shapecast/log';
 import type { SnapshotMoment, TableMember } from '../../source-database.ts';
+import { readPublishedBy, readServerVersion } from './publication.ts';
 import { rowOf, rowsOf, type Queryable, type TextRow } from './query.ts';
 
 /** What the catalog adds to a relation of the stream. */
@@ -10,6 +12,8 @@ export interface RelationFacts {
   /** Names of the primary key's columns in key order; empty without one, or without the table. */
   readonly primaryKey: readonly string[];
   readonly ancestors: readonly AncestorFacts[];
+  /** By what it and its ancestors are published. */
+  readonly published: RelationPublished;
 }
 
 export interface AncestorFacts {
@@ -66,13 +70,30 @@ function primaryKeyOf(oid: string): string {
     where i.indrelid = ${oid} and i.indisprimary and k.place <= i.indnkeyatts)`;
 }
 
-/** Key and ancestors of a relation that a transaction described, all as of one snapshot. */
+/**
+ * Key and ancestors of a relation that a transaction described, all as of one snapshot. By what they are published is read after
+ * that: a table that was taken out and added again before any change of it that follows the description shows it.
+ */
 export async function readRelationFacts(
   db: Queryable,
   publication: string,
   oid: number,
   xid: bigint,
 ): Promise<RelationFacts> {
+  const facts = await readKeysAndAncestors(db, publication, oid, xid);
+  const above = facts.ancestors.map((ancestor) => ancestor.oid);
+  const version = await readServerVersion(db);
+  const { moment, tables } = await readPublishedBy(db, publication, version, [oid, ...above]);
+  const by = (table: number) => tables.get(table) ?? '';
+  return { ...facts, published: { ...moment, by: by(oid), above: above.map(by) } };
+}
+
+async function readKeysAndAncestors(
+  db: Queryable,
+  publication: string,
+  oid: number,
+  xid: bigint,
+): Promise<Omit<RelationFacts, 'published'>> {
   const [visible, xmax, key, ancestors] = await rowOf(
     db,
     `with recursive ${LINKS},

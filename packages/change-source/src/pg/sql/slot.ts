@@ -1,5 +1,7 @@
 import { parseLsn, type Lsn } from '@shapecast/log';
+import type { SlotReport } from '../../guarded-slot.ts';
 import { rowsOf, type Queryable } from './query.ts';
+import { requireLsn } from './replication.ts';
 
 /** Statements about slots and their lock, on an ordinary connection. */
 
@@ -89,4 +91,28 @@ export async function terminateLockHolder(db: Queryable, slotName: string, pid: 
     [slotName, pid],
   );
   return rows.length > 0;
+}
+
+/** Setting and position are from one moment. Undefined when no WAL is kept for the slot: there is none, or it has lost its WAL. */
+export async function readSlotReport(db: Queryable, slotName: string): Promise<SlotReport | undefined> {
+  const [row] = await rowsOf(
+    db,
+    `select pg_current_wal_lsn(), coalesce(confirmed_flush_lsn, restart_lsn), restart_lsn,
+       (select setting from pg_settings where name = 'max_slot_wal_keep_size'),
+       exists (select from pg_locks where ${HOLDS_LOCK})
+     from pg_replication_slots
+     where slot_name = $1 and database = current_database() and restart_lsn is not null`,
+    [slotName],
+  );
+  if (!row) return undefined;
+  const [wal, confirmed, restart, keepMegabytes, locked] = row;
+  const keep = BigInt(keepMegabytes ?? -1);
+  return {
+    walLsn: requireLsn(wal),
+    confirmedLsn: requireLsn(confirmed),
+    restartLsn: requireLsn(restart),
+    // Megabytes, and -1 for no limit (Postgres manual, 20.6.1).
+    ...(keep < 0n ? {} : { keepBytes: keep * 1_048_576n }),
+    locked: locked === 't',
+  };
 }

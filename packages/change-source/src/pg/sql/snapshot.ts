@@ -61,20 +61,29 @@ export function parseVisibility(row: TextRow): { info: SnapshotInfo; oid: number
 /**
  * How many tables that hold rows were rewritten or truncated between the snapshot and the cursor's lock: the snapshot sees
  * nothing of their new files, because neither is done in a way that older snapshots could follow (Postgres manual, "Caveats"
- * of concurrency control). And how many rows the planner expects. The functions look at the catalog as it is now.
+ * of concurrency control). And how many rows the planner expects, and the bytes of the table itself if they matter. The
+ * functions look at the catalog as it is now.
  */
-export function selectTableState({ oid }: Pick<SnapshotRequest, 'oid'>): string {
+export function selectTableState({ oid, keyset }: Pick<SnapshotRequest, 'oid' | 'keyset'>): string {
   return `with recursive below(oid) as (
       select ${oid}::oid union select i.inhrelid from below join pg_inherits i on i.inhparent = below.oid
     )
     select count(*) filter (where pg_relation_filenode(c.oid) is distinct from c.relfilenode),
-      sum(c.reltuples) filter (where c.reltuples >= 0)
+      sum(c.reltuples) filter (where c.reltuples >= 0), ${keyset ? `pg_table_size(${oid}::oid)` : 0}
     from below join pg_class c on c.oid = below.oid where c.relkind = 'r'`;
 }
 
-export function parseTableState(row: TextRow): { readonly replaced: boolean; readonly estimatedRows?: number } {
-  const [replaced, rows] = row;
-  return { replaced: replaced !== '0', ...(typeof rows === 'string' ? { estimatedRows: Number(rows) } : {}) };
+export function parseTableState(row: TextRow): {
+  readonly replaced: boolean;
+  readonly estimatedRows?: number;
+  readonly bytes: number;
+} {
+  const [replaced, rows, bytes] = row;
+  return {
+    replaced: replaced !== '0',
+    ...(typeof rows === 'string' ? { estimatedRows: Number(rows) } : {}),
+    bytes: Number(bytes ?? 0),
+  };
 }
 
 /** The first row under the time limit, the rest of the batch without one; one round trip. */
