@@ -11,11 +11,15 @@ export {
   type LeaderRecord,
   type RouterRecord,
   type SourceRecord,
+  type GuardRecord,
   type UsageRecord,
 } from './records.ts';
 export { SharedPermits, type PermitLimit } from './shared-permits.ts';
 export { keepConditionRecord, type ConditionRecord } from './condition-records.ts';
+export { SourceSleep } from './source-sleep.ts';
 export { Installation } from './installation.ts';
+export { HandleRecords } from './handle-records.ts';
+export { RotationJournal, type RotationFailure } from './rotation-journal.ts';
 export { decodeShardHint, encodeShardHint, type ShardHint } from './shard-hint.ts';
 export type { SubsetMetadata, SubsetOrder, SubsetQuery } from './subset-query.ts';
 export {

@@ -28,6 +28,8 @@ export interface RouterRecord {
   readonly id: string;
   /** Shards owned at the moment; information only. */
   readonly owned: readonly number[];
+  /** It reads from the database for somebody: the source must not be put to sleep. */
+  readonly busy?: boolean;
 }
 
 /**
@@ -58,11 +60,45 @@ export function usageKey(source: string, incarnation: number, shard: number): st
   return `${source}.${incarnation}.${shard}`;
 }
 
+/**
+ * Registry bucket of WAL guards: key is the source id. Written by the leading replicator, and by one that has dropped the slot; a
+ * source without one was never looked at.
+ */
+export interface GuardRecord {
+  /** How much of the budget the slot uses. */
+  readonly stage: 'ok' | 'warn' | 'high' | 'exceeded';
+  /** New shapes and subsets are refused. */
+  readonly shedding: boolean;
+  /** That incarnation has ended though it is still the current one: its slot was dropped, and no shape follows the source. */
+  readonly stale?: {
+    readonly incarnation: number;
+    /** Milliseconds since 1970. */
+    readonly since: number;
+  };
+  /** One sentence for people. */
+  readonly reason: string;
+}
+
+/**
+ * Registry bucket: key is the source id. There while the source sleeps (spec R 3.7), and from then until a replicator leads again.
+ * `asleep` is written by the leader, and changed to `waking` by whoever needs the source. Milliseconds since 1970.
+ */
+export interface SleepRecord {
+  readonly state: 'asleep' | 'waking';
+  readonly since: number;
+  /** Process that closed the last connection. */
+  readonly holder: string;
+  /** When somebody last looked how much WAL is kept. */
+  readonly lookedAt?: number;
+}
+
 export const BUCKETS = {
   sources: { name: 'shapecast_sources' },
   leaders: { name: 'shapecast_leaders', ttlMs: 10_000 },
   routers: { name: 'shapecast_routers', ttlMs: 5_000 },
   conditions: { name: 'shapecast_conditions', ttlMs: 10_000 },
+  guards: { name: 'shapecast_guards' },
+  sleeps: { name: 'shapecast_sleeps' },
   usages: { name: 'shapecast_usages', ttlMs: 60_000 },
   installation: { name: 'shapecast_installation' },
   permits: { name: 'shapecast_permits', ttlMs: 15_000 },
@@ -73,7 +109,26 @@ export const BUCKETS = {
   tables: { name: 'shapecast_tables' },
   /** Key is `historyKey`, written by routers with compare-and-set. */
   histories: { name: 'shapecast_histories' },
+  /** Key is `<source>.<process>.<number>`, written by that process only: `RotationJournal`. */
+  rotations: { name: 'shapecast_rotations', ttlMs: 48 * 3_600_000 },
 } as const;
+
+/** Shapes that ended for reasons that the tx stream does not tell (spec R 12.5.7). */
+export interface RotationRecord {
+  readonly v: 1;
+  readonly ended: readonly (readonly [code: string, message: string, handles: readonly string[]])[];
+  /** Not an end, but a mark: everything written before is known to whoever sees it. */
+  readonly sync?: number;
+}
+
+/** Second halves of the handles of a shard, in microseconds since 1970 (spec R 15.2.2). */
+export interface HandleRecord {
+  readonly v: 1;
+  /** Of a handle that was issued. */
+  readonly newest: number;
+  /** Above all that may have been issued since. */
+  readonly ceiling: number;
+}
 
 /**
  * What happened to a table that no change tells of (spec R 7.15). Transaction ids are 64-bit, as decimal text; a moment is the

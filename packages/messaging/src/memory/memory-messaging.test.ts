@@ -4,7 +4,9 @@ import { bytes, freshStreamId, take, type MessagingPair } from '../messaging.con
 import { describeHints } from '../hints.contract.ts';
 import { describeRegistry } from '../registry.contract.ts';
 import { describeRpcStream } from '../rpc-stream.contract.ts';
+import { describeHandleMemory } from '../rotation-journal.contract.ts';
 import { describeRpc } from '../rpc.contract.ts';
+import { describeSourceSleep } from '../source-sleep.contract.ts';
 import { describeTxStream } from '../tx-stream.contract.ts';
 import { openMemoryMessaging } from './open-memory-messaging.ts';
 
@@ -21,6 +23,8 @@ describeTxStream('memory messaging', open);
 describeHints('memory messaging', open);
 describeRpc('memory messaging', open);
 describeRpcStream('memory messaging', open);
+describeHandleMemory('memory messaging', open);
+describeSourceSleep('memory messaging', open);
 describeRegistry('memory messaging', open, {
   passTtl: async () => {
     passedMs += 1_000;

@@ -3,8 +3,10 @@ import { sharedNatsUrl } from '@shapecast/testkit/vitest';
 import type { OpenMessaging } from '../messaging.contract.ts';
 import { describeHints } from '../hints.contract.ts';
 import { describeRegistry } from '../registry.contract.ts';
+import { describeHandleMemory } from '../rotation-journal.contract.ts';
 import { describeRpcStream } from '../rpc-stream.contract.ts';
 import { describeRpc } from '../rpc.contract.ts';
+import { describeSourceSleep } from '../source-sleep.contract.ts';
 import { describeTxStream } from '../tx-stream.contract.ts';
 import { openNatsMessaging } from './open-nats-messaging.ts';
 
@@ -30,3 +32,5 @@ describeHints('NATS messaging', open);
 describeRpc('NATS messaging', open);
 describeRpcStream('NATS messaging', open);
 describeRegistry('NATS messaging', open, { passTtl: async () => {} });
+describeHandleMemory('NATS messaging', open);
+describeSourceSleep('NATS messaging', open);
