@@ -10,6 +10,8 @@ export interface ShapeStoreLimits {
   readonly versionsKept: number;
   /** How long a snapshot attempt that says nothing counts as alive (R 10.7.4). */
   readonly leaseMs: number;
+  /** How often the snapshot of a shape may be gone on with after it was broken off. */
+  readonly resumptions: number;
   /** Handles that one `sweep` deletes. */
   readonly sweepMaxHandles: number;
   /** JSON bytes, or somewhat more, of a sealed chunk that are compressed together and read together. */
@@ -22,6 +24,7 @@ export const DEFAULT_LIMITS: ShapeStoreLimits = {
   ringMaxEntries: 100_000,
   versionsKept: 2_000,
   leaseMs: 10_000,
+  resumptions: 10,
   sweepMaxHandles: 100,
   sealBlockBytes: 256 * 1024,
 };

@@ -5,7 +5,9 @@ import { describeBounds } from './contract/bounds.contract.ts';
 import type { OpenStore } from './contract/fixtures.ts';
 import { describeLife } from './contract/life.contract.ts';
 import { describeOwnership } from './contract/ownership.contract.ts';
+import { describeResumption } from './contract/resume.contract.ts';
 import { describeUpkeep } from './contract/upkeep.contract.ts';
+import { describeUse } from './contract/use.contract.ts';
 import { describeSnapshots } from './contract/snapshot.contract.ts';
 
 /** What every shape store does. */
@@ -16,7 +18,9 @@ export function describeShapeStore(name: string, open: OpenStore): void {
     describeLife(open);
     describeSnapshots(open);
     describeAttempts(open);
+    describeResumption(open);
     describeBounds(open);
     describeUpkeep(open);
+    describeUse(open);
   });
 }

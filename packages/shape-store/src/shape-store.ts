@@ -130,6 +130,55 @@ export interface CreateRequest {
   readonly chunkBytes: number;
   /** Old entries of the log may be merged (R 11.6.1). Not part of the identity: whoever makes the shape decides. */
   readonly compaction?: boolean;
+  /** What is known elsewhere of the handles that the shard has issued, should the store have lost them (R 15.2.2). */
+  readonly issued?: IssuedHandles;
+}
+
+/** Second halves of handles, in microseconds since 1970. */
+export interface IssuedHandles {
+  /** Of a handle that was issued. */
+  readonly newest: number;
+  /** Above every handle that may have been issued since that became known. */
+  readonly ceiling: number;
+}
+
+/** A shape was read. */
+export interface ShapeReadTime {
+  readonly handle: string;
+  /** How long ago, in milliseconds. */
+  readonly agoMs: number;
+  /** Somebody waits for its next change. */
+  readonly waiting: boolean;
+}
+
+/** How much a shard has, and what of it was read longest ago; of one moment. */
+export interface ShardUse {
+  /** Shapes that are not dead. */
+  readonly alive: number;
+  /** Bytes of dead shapes that are still held: they go without anything more being done. */
+  readonly dyingBytes: number;
+  /** Live shapes that were read, the longest ago first, then by handle. */
+  readonly shapes: readonly {
+    readonly handle: string;
+    /** Milliseconds since 1970, by the store's clock. */
+    readonly readAt: number;
+    readonly heldBytes: number;
+  }[];
+}
+
+export interface StoreMemory {
+  readonly usedBytes: number;
+  readonly maxBytes: number;
+  /** At its limit it deletes data on its own, instead of refusing more: logs would lose entries (spec O F146). */
+  readonly evicts: boolean;
+}
+
+/** What one step of a search for data without an owner came to. */
+export interface OrphanStep {
+  readonly looked: number;
+  readonly deleted: number;
+  /** For the next step; absent when all was looked at. */
+  readonly cursor?: string;
 }
 
 /** What a shape weighs. */
@@ -195,14 +244,44 @@ export interface SafetyRing {
   readonly skipped?: string;
 }
 
+/** A piece of a snapshot chunk. */
+export interface SnapshotPart {
+  readonly chunk: number;
+  readonly bytes: Uint8Array;
+  readonly close: boolean;
+  readonly mark?: string;
+}
+
 /** What came of the wish to begin a snapshot attempt. `over`: the shape is gone, or past its snapshot. */
 export type AttemptStart =
   | 'begun'
   /** Another attempt has a lease that has not run out. */
   | 'alive'
+  /** Another attempt ended without finishing, and this one goes on where it was (`readInterrupted`). */
+  | 'resumed'
   /** Another attempt ended without finishing, and readers may have seen rows of it: the shape must be rotated. */
   | 'readable'
   | 'over';
+
+/** One of the reads that a snapshot is put together from: each goes on where the one before broke off. */
+export interface SnapshotSegment extends SnapshotVisibility {
+  /** The newest mark when it began; absent for the first. */
+  readonly after?: string;
+}
+
+/** Of a snapshot that was broken off and goes on. */
+export interface InterruptedSnapshot {
+  /** The newest. */
+  readonly mark: string;
+  /** At least one; what the first shows, all show. */
+  readonly segments: readonly SnapshotSegment[];
+}
+
+/** A change of an entry that waits for the snapshot: other bytes, or, without, that it goes. */
+export interface PendingEdit {
+  readonly position: Position;
+  readonly bytes?: Uint8Array;
+}
 
 /** `unseen`: nothing was recorded, because the snapshot does not show what the shape cannot do without (`snapshotDoubts`). */
 export type VisibilityOutcome = 'known' | 'unseen' | 'over';
@@ -257,13 +336,18 @@ export interface ShapeStore {
    * Starts a snapshot attempt: state becomes `snapshotting` and `token` its fence; later calls with another token are
    * refused. The attempt has a lease of `ShapeStoreLimits.leaseMs` by the store's clock, which each of its calls renews;
    * until it runs out no other attempt begins (spec R 10.7.4). The lease decides who tries, the token who writes.
+   *
+   * An attempt whose pieces were marked can be gone on with, at most `ShapeStoreLimits.resumptions` times, by a store that has
+   * surely lost nothing since it began.
    */
   snapshotBegin(shard: ShardId, handle: string, token: string): Promise<AttemptStart>;
   /** Renews the lease. False when the attempt is no longer current (so are the next ones). */
   snapshotBeat(shard: ShardId, handle: string, token: string): Promise<boolean>;
   /** Gives the lease up: another attempt may begin at once. */
   snapshotYield(shard: ShardId, handle: string, token: string): Promise<boolean>;
-  /** Records the visibility before rows are read. */
+  /** Of an attempt that was begun with 'resumed'. Undefined when it is no longer current. */
+  readInterrupted(shard: ShardId, handle: string, token: string): Promise<InterruptedSnapshot | undefined>;
+  /** Records the visibility before rows are read; for a resumed attempt, that of one more segment. */
   snapshotKnown(
     shard: ShardId,
     handle: string,
@@ -277,14 +361,25 @@ export interface ShapeStore {
   snapshotDoubts(shard: ShardId, doubts: readonly SnapshotDoubt[]): Promise<readonly string[]>;
   /**
    * Appends a piece (rows separated by commas, no leading or trailing comma; at most 1 MiB) to the open snapshot chunk.
-   * `chunk` is the open chunk's number and a check; `close` ends it.
+   * `chunk` is the open chunk's number and a check; `close` ends it. A snapshot can be gone on with behind a piece that has a
+   * `mark`, which says to the caller where that is.
    */
-  snapshotPart(
+  snapshotPart(shard: ShardId, handle: string, token: string, part: SnapshotPart): Promise<boolean>;
+  /**
+   * Entries that wait for the snapshot, after a position, at most `limit`. Undefined when the attempt is no longer current.
+   */
+  readPending(
     shard: ShardId,
     handle: string,
     token: string,
-    part: { readonly chunk: number; readonly bytes: Uint8Array; readonly close: boolean },
-  ): Promise<boolean>;
+    after: Position,
+    limit: number,
+  ): Promise<readonly LogEntry[] | undefined>;
+  /**
+   * Changes entries that wait for the snapshot, all or, when the attempt is no longer current, none. Edits are in order; those of
+   * entries that are not there are passed over.
+   */
+  amendPending(shard: ShardId, handle: string, token: string, edits: readonly PendingEdit[]): Promise<boolean>;
   /** Every chunk is closed: state becomes `promoting`. */
   snapshotDone(shard: ShardId, handle: string, token: string): Promise<boolean>;
   /** The attempt failed: the shape is removed and its rows deleted, waiters read `failure` from its head (R 10.7.5). */
@@ -307,6 +402,31 @@ export interface ShapeStore {
   boundRing(shard: ShardId, skipped: string, newest: bigint): Promise<void>;
   /** Deletes data of handles that died longer ago than `graceMs`, a bounded number per call. Returns how many. */
   sweep(shard: ShardId, graceMs: number): Promise<number>;
+
+  /** Second half of the newest handle of a shard, in microseconds since 1970; 0 when it has issued none. */
+  issuedHandles(shard: ShardId): Promise<number>;
+
+  // ---- use and room (spec R 12.6, 15.5)
+  /**
+   * Remembers when shapes were last read; what is known and newer stays. That somebody waits is believed for `waitingMs`. Handles
+   * that are unknown or dead are passed over.
+   */
+  recordReads(shard: ShardId, reads: readonly ShapeReadTime[], waitingMs: number): Promise<void>;
+  /** `waiting`: whether shapes that somebody waits for count as well. At most `limit` shapes. */
+  leastRead(shard: ShardId, limit: number, waiting: 'skip' | 'include'): Promise<ShardUse>;
+  /** How full the store is. Undefined when it has no limit. */
+  memory(): Promise<StoreMemory | undefined>;
+  /**
+   * One step of a search through all data of a source: deletes what belongs to incarnations before `incarnation`, and what no
+   * shape owns, once nobody has touched it for `graceMs` (R 6.5.1, 15.4.3). Repeatable, and safe beside everything else.
+   */
+  sweepOrphans(
+    source: string,
+    options: { readonly incarnation: number; readonly graceMs: number },
+    cursor?: string,
+  ): Promise<OrphanStep>;
+  /** One step of a search through the records of a shard: removes those that belong to no shape, and ends shapes that lack one. */
+  sweepRecords(shard: ShardId, cursor?: string): Promise<OrphanStep>;
 
   // ---- upkeep; what readers see does not change, and any process may do it
   /** A page of the shapes of a shard, dead ones too. */

@@ -60,7 +60,7 @@ export function describeAppend(open: OpenStore): void {
       expect((await read(store, shard, handle, head.tail)).end).toBe('0_inf');
     });
 
-    test('skips entries the log already has, and keeps their bytes', async () => {
+    test('T7 skips entries the log already has, and keeps their bytes', async () => {
       await using store = disposable(await open());
       const shard = newShard();
       const handle = await liveShape(store, shard, 't');

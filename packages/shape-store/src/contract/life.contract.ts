@@ -41,7 +41,7 @@ export function describeLife(open: OpenStore): void {
       expect(ver).toBe((await store.readMeta(shard))?.ver);
     });
 
-    test('a definition is compared in full, not by its digest', async () => {
+    test('T25 a definition is compared in full, not by its digest', async () => {
       await using store = disposable(await open());
       const shard = newShard();
       const one = await store.getOrCreate(shard, request('one', 100, 'same'));

@@ -1,4 +1,4 @@
-import type { LogOffset, Lsn } from '@shapecast/log';
+import type { LogOffset, Lsn, Position } from '@shapecast/log';
 import type { Clock } from '@shapecast/service-kit';
 import { canonicalText, type Fingerprint } from '@shapecast/shape';
 import { DEFAULT_LIMITS, type ShapeStoreLimits } from '../limits.ts';
@@ -8,19 +8,25 @@ import type {
   AppendBatch,
   AttemptStart,
   CreateRequest,
+  InterruptedSnapshot,
   LogRead,
+  OrphanStep,
+  PendingEdit,
   SafetyRing,
   SealStep,
   ShapeFailure,
   ShapeHead,
   ShapePage,
+  ShapeReadTime,
   ShapeStore,
   ShardDelta,
   ShardId,
   ShardMeta,
   ShardShapes,
   ShardState,
+  ShardUse,
   SnapshotDoubt,
+  SnapshotPart,
   SnapshotRead,
   SnapshotVisibility,
   VisibilityOutcome,
@@ -83,7 +89,9 @@ class MemoryShapeStore implements ShapeStore {
       const shape = target.shapes.get(handle);
       if (shape && canonicalText(shape.record().definition) === text) return { handle, created: false };
     }
-    target.issued = Math.max(this.#clock.now() * 1_000, target.issued + 1);
+    const { newest = 0, ceiling = 0 } = request.issued ?? {};
+    const last = target.issued < newest ? Math.max(target.issued, ceiling) : target.issued;
+    target.issued = Math.max(this.#clock.now() * 1_000, last + 1);
     const handle = `${handlePrefix(request.digest)}-${target.issued}`;
     target.shapes.set(handle, new MemoryShape(handle, request, target.meta().cursor.position.lsn));
     target.digests.set(request.digest, [...others, handle]);
@@ -96,7 +104,7 @@ class MemoryShapeStore implements ShapeStore {
   }
 
   async snapshotBegin(shard: ShardId, handle: string, token: string): Promise<AttemptStart> {
-    const begun = this.#shape(shard, handle)?.begin(token, this.#clock.now(), this.#limits.leaseMs);
+    const begun = this.#shape(shard, handle)?.begin(token, this.#clock.now(), this.#limits);
     if (begun === 'begun') this.#find(shard)?.bump(handle);
     return begun === 'again' ? 'begun' : (begun ?? 'over');
   }
@@ -107,6 +115,18 @@ class MemoryShapeStore implements ShapeStore {
 
   async snapshotYield(shard: ShardId, handle: string, token: string): Promise<boolean> {
     return this.#shape(shard, handle)?.beat(token, -Infinity) ?? false;
+  }
+
+  async readInterrupted(shard: ShardId, handle: string, token: string): Promise<InterruptedSnapshot | undefined> {
+    return this.#shape(shard, handle)?.interrupted(token);
+  }
+
+  async readPending(shard: ShardId, handle: string, token: string, after: Position, limit: number) {
+    return this.#shape(shard, handle)?.pending(token, after, limit);
+  }
+
+  async amendPending(shard: ShardId, handle: string, token: string, edits: readonly PendingEdit[]): Promise<boolean> {
+    return this.#shape(shard, handle)?.amend(token, edits) ?? false;
   }
 
   async snapshotKnown(
@@ -123,12 +143,7 @@ class MemoryShapeStore implements ShapeStore {
     return [...new Set(unseen.map(({ handle }) => handle))];
   }
 
-  async snapshotPart(
-    shard: ShardId,
-    handle: string,
-    token: string,
-    part: { readonly chunk: number; readonly bytes: Uint8Array; readonly close: boolean },
-  ): Promise<boolean> {
+  async snapshotPart(shard: ShardId, handle: string, token: string, part: SnapshotPart): Promise<boolean> {
     return this.#shape(shard, handle)?.part(token, part, this.#clock.now()) ?? false;
   }
 
@@ -185,6 +200,53 @@ class MemoryShapeStore implements ShapeStore {
       found.shapes.delete(handle);
     }
     return due.length;
+  }
+
+  async issuedHandles(shard: ShardId): Promise<number> {
+    return this.#find(shard)?.issued ?? 0;
+  }
+
+  async recordReads(shard: ShardId, reads: readonly ShapeReadTime[], waitingMs: number): Promise<void> {
+    const now = this.#clock.now();
+    for (const { handle, agoMs, waiting } of reads) {
+      this.#shape(shard, handle)?.read(now - Math.round(agoMs), waiting ? now + waitingMs : -Infinity);
+    }
+  }
+
+  async leastRead(shard: ShardId, limit: number, waiting: 'skip' | 'include'): Promise<ShardUse> {
+    const all = [...(this.#find(shard)?.shapes.values() ?? [])];
+    const dead = all.filter(({ state }) => state === 'dead');
+    const until = waiting === 'skip' ? this.#clock.now() : Infinity;
+    return {
+      alive: all.length - dead.length,
+      dyingBytes: dead.reduce((sum, shape) => sum + shape.use().heldBytes, 0),
+      shapes: all
+        .filter(({ state, readAt, waitedUntil }) => {
+          return state === 'live' && readAt !== undefined && waitedUntil < until;
+        })
+        .map((shape) => ({ handle: shape.handle, readAt: shape.readAt as number, heldBytes: shape.use().heldBytes }))
+        .sort((a, b) => a.readAt - b.readAt || (a.handle < b.handle ? -1 : 1))
+        .slice(0, limit),
+    };
+  }
+
+  async memory(): Promise<undefined> {
+    return undefined;
+  }
+
+  async sweepOrphans(source: string, options: { readonly incarnation: number }): Promise<OrphanStep> {
+    let deleted = 0;
+    for (const [key, shard] of this.#shards) {
+      const [incarnation, , of] = splitKey(key);
+      if (of !== source || incarnation >= options.incarnation) continue;
+      this.#shards.delete(key);
+      deleted += 1 + shard.shapes.size;
+    }
+    return { looked: this.#shards.size, deleted };
+  }
+
+  async sweepRecords(): Promise<OrphanStep> {
+    return { looked: 0, deleted: 0 };
   }
 
   async scanShapes(shard: ShardId): Promise<ShapePage> {
@@ -263,4 +325,9 @@ class MemoryShapeStore implements ShapeStore {
 
 function shardKey({ source, incarnation, shard }: ShardId): string {
   return `${incarnation}.${shard}.${source}`;
+}
+
+function splitKey(key: string): [incarnation: number, shard: number, source: string] {
+  const [incarnation, shard, ...source] = key.split('.');
+  return [Number(incarnation), Number(shard), source.join('.')];
 }

@@ -4,7 +4,9 @@ import {
   isVisible,
   type AttemptStart,
   type CreateRequest,
+  type InterruptedSnapshot,
   type LogEntry,
+  type PendingEdit,
   type ShapeFailure,
   type ShapeHead,
   type ShapeRecord,
@@ -12,6 +14,8 @@ import {
   type ShapeUse,
   type SnapshotRead,
   type SnapshotDoubt,
+  type SnapshotPart,
+  type SnapshotSegment,
   type SnapshotVisibility,
   type VisibilityOutcome,
 } from '../shape-store.ts';
@@ -19,7 +23,11 @@ import { MemoryLog } from './memory-log.ts';
 
 /** One shape of the memory store: its record, snapshot and log. Knows nothing of its shard, which keeps versions. */
 export class MemoryShape {
-  readonly #handle: string;
+  readonly handle: string;
+  /** Milliseconds since 1970; undefined when it never was. */
+  readAt: number | undefined;
+  /** Milliseconds since 1970. */
+  waitedUntil = -Infinity;
   readonly #request: CreateRequest;
   readonly #regLsn: Lsn;
   #state: ShapeState = 'creating';
@@ -35,6 +43,11 @@ export class MemoryShape {
   #snapshotBytes = 0;
   #started = false;
   #complete = false;
+  /** Of the last piece, if the snapshot can be gone on with. */
+  #mark: string | undefined;
+  #segments: SnapshotSegment[] = [];
+  /** How often it was, and since when nothing was written. */
+  #resumed = { times: 0, fresh: false };
   /** Position of the last entry taken in, also of one that the filter dropped. */
   #stored: Position = POSITION_ZERO;
   #pending: LogEntry[] = [];
@@ -42,7 +55,7 @@ export class MemoryShape {
   readonly #log: MemoryLog;
 
   constructor(handle: string, request: CreateRequest, regLsn: Lsn) {
-    this.#handle = handle;
+    this.handle = handle;
     this.#request = request;
     this.#regLsn = regLsn;
     this.#log = new MemoryLog(request.chunkBytes);
@@ -56,10 +69,16 @@ export class MemoryShape {
     return this.#request.digest;
   }
 
+  read(at: number, waitedUntil: number): void {
+    if (this.#state === 'dead') return;
+    this.readAt = Math.max(this.readAt ?? at, at);
+    this.waitedUntil = Math.max(this.waitedUntil, waitedUntil);
+  }
+
   record(): ShapeRecord {
     const { digest, definition, fingerprint, chunkBytes } = this.#request;
     return {
-      handle: this.#handle,
+      handle: this.handle,
       digest,
       definition,
       fingerprint,
@@ -73,7 +92,7 @@ export class MemoryShape {
   head(visible: Position, watermark: Lsn): ShapeHead {
     const readable = this.#state === 'live' || this.#state === 'dead';
     return {
-      handle: this.#handle,
+      handle: this.handle,
       state: this.#state,
       tail: readable ? this.#log.tailAt(visible) : SNAPSHOT_END,
       visible,
@@ -94,7 +113,7 @@ export class MemoryShape {
     const logBytes = this.#log.bytes;
     const snapshotBytes = this.#snapshotBytes;
     return {
-      handle: this.#handle,
+      handle: this.handle,
       state: this.#state,
       logBytes,
       snapshotBytes,
@@ -122,11 +141,18 @@ export class MemoryShape {
     return true;
   }
 
-  begin(token: string, now: number, leaseMs: number): AttemptStart | 'again' {
+  begin(token: string, now: number, { leaseMs, resumptions }: ShapeStoreLimits): AttemptStart | 'again' {
     if (this.#state === 'snapshotting') {
       const same = this.#token === token;
       if (!same && now - this.#beat < leaseMs) return 'alive';
-      if (this.#started) return 'readable';
+      if (this.#started) {
+        if (same) return this.#resumed.fresh ? 'resumed' : 'readable';
+        if (this.#mark === undefined || this.#resumed.times >= resumptions) return 'readable';
+        this.#resumed = { times: this.#resumed.times + 1, fresh: true };
+        this.#token = token;
+        this.#beat = now;
+        return 'resumed';
+      }
       if (!same) this.#visibility = undefined;
       this.#token = token;
       this.#beat = now;
@@ -145,8 +171,18 @@ export class MemoryShape {
     return true;
   }
 
+  interrupted(token: string): InterruptedSnapshot | undefined {
+    if (!this.#isCurrent(token) || this.#mark === undefined || this.#visibility === undefined) return undefined;
+    return { mark: this.#mark, segments: [this.#visibility, ...this.#segments] };
+  }
+
   known(token: string, visibility: SnapshotVisibility, now: number): VisibilityOutcome {
     if (!this.beat(token, now)) return 'over';
+    if (this.#started) {
+      if (this.#mark === undefined || this.#resumed.times === 0) return 'over';
+      this.#segments.push({ ...visibility, after: this.#mark });
+      return 'known';
+    }
     if (this.#doubts.some(({ lsn, xid }) => lsn > visibility.insertLsn || !isVisible(visibility, xid))) return 'unseen';
     this.#doubts = [];
     this.#visibility = visibility;
@@ -162,11 +198,7 @@ export class MemoryShape {
     return false;
   }
 
-  part(
-    token: string,
-    part: { readonly chunk: number; readonly bytes: Uint8Array; readonly close: boolean },
-    now: number,
-  ): boolean {
+  part(token: string, part: SnapshotPart, now: number): boolean {
     if (part.chunk !== this.#closedChunks || !this.beat(token, now)) return false;
     if (part.bytes.length === 0 && !part.close) return true;
     const open = (this.#chunks[part.chunk] ??= []);
@@ -174,6 +206,26 @@ export class MemoryShape {
     this.#snapshotBytes += part.bytes.length;
     if (part.close) this.#closedChunks += 1;
     this.#started = true;
+    this.#mark = part.mark;
+    this.#resumed.fresh = false;
+    return true;
+  }
+
+  pending(token: string, after: Position, limit: number): readonly LogEntry[] | undefined {
+    if (!this.#isCurrent(token)) return undefined;
+    return this.#pending.filter(({ position }) => comparePositions(position, after) > 0).slice(0, limit);
+  }
+
+  amend(token: string, edits: readonly PendingEdit[]): boolean {
+    if (!this.#isCurrent(token)) return false;
+    const bytes = new Map(edits.map((edit) => [`${edit.position.lsn}_${edit.position.op}`, edit.bytes]));
+    this.#pending = this.#pending.flatMap((entry) => {
+      const key = `${entry.position.lsn}_${entry.position.op}`;
+      if (!bytes.has(key)) return [entry];
+      const changed = bytes.get(key);
+      return changed === undefined ? [] : [{ ...entry, bytes: changed }];
+    });
+    this.#pendingBytes = this.#pending.reduce((sum, entry) => sum + entry.bytes.length, 0);
     return true;
   }
 

@@ -1,6 +1,7 @@
 import { SNAPSHOT_END, type LogOffset, type Lsn, type Position } from '@shapecast/log';
 import type { Fingerprint, ShapeDefinition } from '@shapecast/shape';
 import type {
+  InterruptedSnapshot,
   ShapeFailure,
   ShapeRecord,
   ShapeState,
@@ -141,11 +142,16 @@ export function decodeFingerprint(fixed: string): Fingerprint {
 
 /** A snapshot attempt; written by scripts, numbers that may pass 2^53 as padded text. */
 interface Attempt {
+  readonly token: string;
   readonly xmin?: string;
   readonly xmax?: string;
   readonly xip?: string;
   readonly insert?: string;
   readonly pub?: string;
+  /** Of the last piece of a snapshot that can be gone on with. */
+  readonly mark?: string;
+  /** Of the snapshots that went on with it. */
+  readonly segs?: readonly (Pick<Attempt, 'xmin' | 'xmax' | 'xip' | 'insert' | 'pub'> & { readonly after: string })[];
 }
 
 export function encodeVisibility(v: SnapshotVisibility): string[] {
@@ -169,7 +175,17 @@ export function decodeRecord(handle: string, fixed: string, head: string, attemp
   };
 }
 
-function decodeVisibility(attempt: Attempt): SnapshotVisibility | undefined {
+/** Undefined when another attempt has begun, or there is nothing to go on with. */
+export function decodeInterrupted(text: string, token: string): InterruptedSnapshot | undefined {
+  const attempt = JSON.parse(text) as Attempt;
+  const { mark, segs = [] } = attempt;
+  const first = decodeVisibility(attempt);
+  if (attempt.token !== token || mark === undefined || first === undefined) return undefined;
+  const later = segs.map((segment) => ({ ...(decodeVisibility(segment) ?? first), after: segment.after }));
+  return { mark, segments: [first, ...later] };
+}
+
+function decodeVisibility(attempt: Omit<Attempt, 'token'>): SnapshotVisibility | undefined {
   if (attempt.xmin === undefined) return undefined;
   return {
     xmin: BigInt(attempt.xmin),

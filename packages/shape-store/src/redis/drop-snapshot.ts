@@ -13,6 +13,7 @@ export async function dropSnapshot({ redis }: StoreContext, keys: ShardKeys, han
   if (head === null) return;
   const data = [
     keys.log(handle),
+    keys.pendingCopy(handle),
     ...Array.from({ length: decodeHead(head).closedChunks + 1 }, (_, chunk) => keys.snapshot(handle, chunk)),
   ];
   for (let i = 0; i < data.length; i += KEYS_PER_CALL) {

@@ -223,7 +223,7 @@ describe('the shape store in redis', () => {
     expect(await one.snapshotPart(shard, handle, 'a', part('third'))).toBe(false);
   });
 
-  test('two routers that both believe to own a shard leave one history', async () => {
+  test('18.2.3 two routers that both believe to own a shard leave one history', async () => {
     await using one = open();
     await using two = open();
     const shard = newShard();

@@ -1,4 +1,4 @@
-import type { LogOffset, Lsn } from '@shapecast/log';
+import type { LogOffset, Lsn, Position } from '@shapecast/log';
 import type { Fingerprint } from '@shapecast/shape';
 import { silentLogger, type Clock, type Logger } from '@shapecast/service-kit';
 import type { EntryMerger } from '../compaction.ts';
@@ -7,23 +7,27 @@ import type {
   AppendBatch,
   AttemptStart,
   CreateRequest,
+  PendingEdit,
   ShapeFailure,
   ShapeHead,
+  ShapeReadTime,
   ShapeStore,
   ShardId,
   ShardMeta,
   ShardState,
   SnapshotDoubt,
+  SnapshotPart,
   SnapshotVisibility,
   VisibilityOutcome,
   WriteOutcome,
 } from '../shape-store.ts';
-import { decodeFingerprint, decodeMeta, META_FIELDS, type MetaFields } from './codec.ts';
+import { decodeFingerprint, decodeInterrupted, decodeMeta, META_FIELDS, type MetaFields } from './codec.ts';
 import { RedisConnection, type RedisConnectionOptions } from './connection.ts';
 import { randomToken, type StoreContext } from './context.ts';
 import { ShardKeys } from './keys.ts';
 import { dropSnapshot } from './drop-snapshot.ts';
 import { loadShapes } from './load-shapes.ts';
+import { amendPending, readPending } from './pending-log.ts';
 import { readLog } from './read-log.ts';
 import { readRing } from './read-ring.ts';
 import { scanShapes } from './scan-shapes.ts';
@@ -31,10 +35,12 @@ import { acquire } from './scripts/acquire.ts';
 import { append } from './scripts/append.ts';
 import { find } from './scripts/find.ts';
 import { getOrCreate } from './scripts/get-or-create.ts';
+import { leastRead } from './scripts/least-read.ts';
 import { loadDelta } from './scripts/load-delta.ts';
 import { promote } from './scripts/promote.ts';
 import { readHeads } from './scripts/read-heads.ts';
 import { readSnapshot } from './scripts/read-snapshot.ts';
+import { recordReads } from './scripts/record-reads.ts';
 import { release } from './scripts/release.ts';
 import { rotate, snapshotFailed } from './scripts/rotate.ts';
 import { boundRing } from './scripts/bound-ring.ts';
@@ -48,6 +54,7 @@ import { compact } from './sealed/compact.ts';
 import { seal } from './sealed/seal.ts';
 import { sealSnapshot } from './sealed/seal-snapshot.ts';
 import { sweep } from './sweep.ts';
+import { readIssued, readMemory, sweepOrphans, sweepRecords } from './sweep-orphans.ts';
 
 export interface RedisShapeStoreOptions extends RedisConnectionOptions {
   readonly limits?: Partial<ShapeStoreLimits>;
@@ -125,7 +132,7 @@ class RedisShapeStore implements ShapeStore {
 
   async snapshotBegin(shard: ShardId, handle: string, token: string): Promise<AttemptStart> {
     const begun = await snapshotBegin(this.#snapshots, new ShardKeys(shard), handle, token);
-    if (begun === 'begun' && !this.#written.has(token)) this.#written.set(token, 0);
+    if ((begun === 'begun' || begun === 'resumed') && !this.#written.has(token)) this.#written.set(token, 0);
     for (const oldest of this.#written.keys()) {
       if (this.#written.size <= MAX_ATTEMPTS) break;
       this.#written.delete(oldest);
@@ -141,6 +148,20 @@ class RedisShapeStore implements ShapeStore {
     return snapshotBeat(this.#context, new ShardKeys(shard), handle, token, 'give up');
   }
 
+  async readInterrupted(shard: ShardId, handle: string, token: string) {
+    const { attempts } = new ShardKeys(shard);
+    const text = await this.#snapshots.redis.run('read-interrupted', (client) => client.hget(attempts, handle));
+    return text === null ? undefined : decodeInterrupted(text, token);
+  }
+
+  readPending(shard: ShardId, handle: string, token: string, after: Position, limit: number) {
+    return readPending(this.#snapshots, new ShardKeys(shard), handle, token, after, limit);
+  }
+
+  amendPending(shard: ShardId, handle: string, token: string, edits: readonly PendingEdit[]): Promise<boolean> {
+    return amendPending(this.#snapshots, new ShardKeys(shard), handle, token, edits);
+  }
+
   snapshotKnown(
     shard: ShardId,
     handle: string,
@@ -154,12 +175,7 @@ class RedisShapeStore implements ShapeStore {
     return snapshotDoubts(this.#appends, new ShardKeys(shard), doubts);
   }
 
-  async snapshotPart(
-    shard: ShardId,
-    handle: string,
-    token: string,
-    part: { readonly chunk: number; readonly bytes: Uint8Array; readonly close: boolean },
-  ): Promise<boolean> {
+  async snapshotPart(shard: ShardId, handle: string, token: string, part: SnapshotPart): Promise<boolean> {
     const before = this.#written.get(token);
     const written = await snapshotPart(this.#snapshots, new ShardKeys(shard), handle, token, part, before ?? -1);
     if (written && before !== undefined) this.#written.set(token, before + 1);
@@ -203,6 +219,30 @@ class RedisShapeStore implements ShapeStore {
 
   sweep(shard: ShardId, graceMs: number): Promise<number> {
     return sweep(this.#context, new ShardKeys(shard), graceMs);
+  }
+
+  issuedHandles(shard: ShardId): Promise<number> {
+    return readIssued(this.#context, shard);
+  }
+
+  recordReads(shard: ShardId, reads: readonly ShapeReadTime[], waitingMs: number): Promise<void> {
+    return recordReads(this.#context, new ShardKeys(shard), reads, waitingMs);
+  }
+
+  leastRead(shard: ShardId, limit: number, waiting: 'skip' | 'include') {
+    return leastRead(this.#context, new ShardKeys(shard), limit, waiting);
+  }
+
+  memory() {
+    return readMemory(this.#context);
+  }
+
+  sweepOrphans(source: string, options: { readonly incarnation: number; readonly graceMs: number }, cursor?: string) {
+    return sweepOrphans(this.#context, source, options, cursor);
+  }
+
+  sweepRecords(shard: ShardId, cursor?: string) {
+    return sweepRecords(this.#context, new ShardKeys(shard), cursor);
   }
 
   scanShapes(shard: ShardId, cursor?: string) {

@@ -15,6 +15,7 @@ export async function sweep(context: StoreContext, keys: ShardKeys, graceMs: num
   for (const { handle, chunks } of shapes) {
     const data = [
       keys.log(handle),
+      keys.pendingCopy(handle),
       ...Array.from({ length: chunks }, (_, chunk) => keys.snapshot(handle, chunk)),
       ...(await blobsOf(context, keys, handle)),
     ];

@@ -3,6 +3,7 @@
   interrupted finds the handle again (spec R 15.8). One step, so that no record is left without its entry among the dead.
 
   KEYS[1] h  KEYS[2] f  KEYS[3] a  KEYS[4] d  KEYS[5] c  KEYS[6] x  KEYS[7] k  KEYS[8] q
+  KEYS[9] u  KEYS[10] w
   ARGV[1] handle
 
   Returns 1
@@ -29,4 +30,7 @@ redis.call('HDEL', KEYS[3], handle)
 redis.call('ZREM', KEYS[6], handle)
 redis.call('SREM', KEYS[7], handle)
 redis.call('HDEL', KEYS[8], handle)
+-- A handle that died in an append still stands here.
+redis.call('ZREM', KEYS[9], handle)
+redis.call('ZREM', KEYS[10], handle)
 return 1

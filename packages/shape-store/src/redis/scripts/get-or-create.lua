@@ -8,6 +8,7 @@
   ARGV[1] digest  ARGV[2] definition  ARGV[3] fingerprint  ARGV[4] JSON bytes at which a chunk closes
   ARGV[5] first half of a new handle  ARGV[6] random token for the version  ARGV[7] versions to keep
   ARGV[8] 1 to have old entries of the log merged
+  ARGV[9] second half of a handle that was issued, as known elsewhere  ARGV[10] above all that may have been since
 
   Returns {handle, 1 if created else 0}
 ]]
@@ -27,10 +28,16 @@ if not meta[1] then
   meta = redis.call('HMGET', KEYS[1], 'ver', 'cursor', 'issued')
 end
 
--- Unique for ever: the clock, but always more than the last one (R 15.2.2).
+-- Unique for ever: the clock, but always more than the last one, also than one that the store has lost (R 15.2.2).
 local time = redis.call('TIME')
-local issued = math.max(tonumber(time[1]) * 1000000 + tonumber(time[2]), tonumber(meta[3]) + 1)
+local last = tonumber(meta[3])
+if last < tonumber(ARGV[9]) then last = math.max(last, tonumber(ARGV[10])) end
+local issued = math.max(tonumber(time[1]) * 1000000 + tonumber(time[2]), last + 1)
 local handle = string.format('%s-%.0f', ARGV[5], issued)
+while redis.call('HEXISTS', KEYS[4], handle) == 1 do
+  issued = issued + 1
+  handle = string.format('%s-%.0f', ARGV[5], issued)
+end
 local registered = string.match(meta[2], '^%d+ (%d+)')
 
 redis.call('HSET', KEYS[3], handle,

@@ -23,6 +23,8 @@ export async function getOrCreate({ redis, limits }: StoreContext, keys: ShardKe
       randomToken(),
       limits.versionsKept,
       request.compaction === true ? 1 : 0,
+      request.issued?.newest ?? 0,
+      request.issued?.ceiling ?? 0,
     ],
   );
   return { handle, created: created === 1 };

@@ -4,7 +4,7 @@
 
   State, version and digest change together, or a router could append to a dead shape, or a dead shape be found again.
 
-  KEYS[1] m  KEYS[2] h  KEYS[3] f  KEYS[4] d  KEYS[5] v  KEYS[6] x  KEYS[7] l:<handle>  KEYS[8] a
+  KEYS[1] m  KEYS[2] h  KEYS[3] f  KEYS[4] d  KEYS[5] v  KEYS[6] x  KEYS[7] l:<handle>  KEYS[8] a  KEYS[9] u  KEYS[10] w
   ARGV[1] handle  ARGV[2] failure as JSON  ARGV[3] random token for the version  ARGV[4] versions to keep
   ARGV[5] token of the attempt that failed; empty to rotate whatever the state
 
@@ -28,16 +28,22 @@ if h.state == 'l' and h.tail > meta[2] then
 end
 bury(KEYS[6], handle, h, ARGV[2])
 redis.call('HSET', KEYS[2], handle, write_head(h))
+redis.call('ZREM', KEYS[9], handle)
+redis.call('ZREM', KEYS[10], handle)
 
-local digest = string.match(redis.call('HGET', KEYS[3], handle), '^%d+ %d+ ([^\n]*)\n')
-local others = {}
-for other in string.gmatch(redis.call('HGET', KEYS[4], digest) or '', '%S+') do
-  if other ~= handle then others[#others + 1] = other end
-end
-if #others == 0 then
-  redis.call('HDEL', KEYS[4], digest)
-else
-  redis.call('HSET', KEYS[4], digest, table.concat(others, ' '))
+-- Somebody may have deleted it.
+local fixed = redis.call('HGET', KEYS[3], handle)
+if fixed then
+  local digest = string.match(fixed, '^%d+ %d+ ([^\n]*)\n')
+  local others = {}
+  for other in string.gmatch(redis.call('HGET', KEYS[4], digest) or '', '%S+') do
+    if other ~= handle then others[#others + 1] = other end
+  end
+  if #others == 0 then
+    redis.call('HDEL', KEYS[4], digest)
+  else
+    redis.call('HSET', KEYS[4], digest, table.concat(others, ' '))
+  end
 end
 bump(KEYS[1], KEYS[5], meta[1], ARGV[3], handle, tonumber(ARGV[4]))
 return 1

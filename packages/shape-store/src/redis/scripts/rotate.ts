@@ -31,10 +31,10 @@ export async function snapshotFailed(
 }
 
 function end({ redis, limits }: StoreContext, keys: ShardKeys, handle: string, failure: ShapeFailure, token: string) {
-  const { meta, heads, definitions, digests, versions, dead, attempts } = keys;
+  const { meta, heads, definitions, digests, versions, dead, attempts, reads, waits } = keys;
   return run(
     redis,
-    [meta, heads, definitions, digests, versions, dead, keys.log(handle), attempts],
+    [meta, heads, definitions, digests, versions, dead, keys.log(handle), attempts, reads, waits],
     [handle, encodeFailure(failure), randomToken(), limits.versionsKept, token],
   );
 }

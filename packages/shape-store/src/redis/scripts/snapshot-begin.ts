@@ -4,7 +4,7 @@ import type { ShardKeys } from '../keys.ts';
 import { defineScript } from '../script.ts';
 
 const run = defineScript<AttemptStart>(new URL('./snapshot-begin.lua', import.meta.url), {
-  shared: ['head.lua', 'version.lua'],
+  shared: ['head.lua', 'version.lua', 'node.lua'],
 });
 
 export async function snapshotBegin(
@@ -13,6 +13,7 @@ export async function snapshotBegin(
   handle: string,
   token: string,
 ): Promise<AttemptStart> {
-  const args = [handle, token, randomToken(), limits.versionsKept, limits.leaseMs];
-  return run(redis, [keys.meta, keys.heads, keys.attempts, keys.versions], args);
+  const args = [handle, token, randomToken(), limits.versionsKept, limits.leaseMs, limits.resumptions];
+  const { meta, heads, attempts, versions } = keys;
+  return run(redis, [meta, heads, attempts, versions, keys.pendingCopy(handle)], args);
 }

@@ -7,7 +7,7 @@
   KEYS[1] h  KEYS[2] a  KEYS[3] b:<handle>:<chunk>
   ARGV[1] handle  ARGV[2] token  ARGV[3] chunk  ARGV[4] 1 to close it
   ARGV[5] pieces written before by this attempt, or -1 when the caller does not know
-  ARGV[6] bytes, which may be empty
+  ARGV[6] bytes, which may be empty  ARGV[7] mark, or empty
 
   Returns 1, or 0 when the attempt is no longer current
 ]]
@@ -30,6 +30,9 @@ end
 attempt.parts = attempt.parts + 1
 attempt.beat = now_ms()
 attempt.last = print
+-- With the piece, or a snapshot could be gone on with before or behind where it stands.
+attempt.mark = ARGV[7] ~= '' and ARGV[7] or nil
+attempt.fresh = nil
 if #ARGV[6] > 0 or ARGV[4] == '1' then h.flag = 'r' end
 if ARGV[4] == '1' then
   h.closed = h.closed + 1

@@ -1,3 +1,4 @@
+import type { SnapshotPart } from '../../shape-store.ts';
 import type { StoreContext } from '../context.ts';
 import type { ShardKeys } from '../keys.ts';
 import { defineScript } from '../script.ts';
@@ -12,10 +13,10 @@ export async function snapshotPart(
   keys: ShardKeys,
   handle: string,
   token: string,
-  part: { readonly chunk: number; readonly bytes: Uint8Array; readonly close: boolean },
+  part: SnapshotPart,
   before: number,
 ): Promise<boolean> {
   const bytes = Buffer.from(part.bytes.buffer, part.bytes.byteOffset, part.bytes.byteLength);
-  const args = [handle, token, part.chunk, part.close ? 1 : 0, before, bytes];
+  const args = [handle, token, part.chunk, part.close ? 1 : 0, before, bytes, part.mark ?? ''];
   return (await run(redis, [keys.heads, keys.attempts, keys.snapshot(handle, part.chunk)], args)) === 1;
 }
