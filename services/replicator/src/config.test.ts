@@ -33,6 +33,34 @@ describe('replicator configuration', () => {
     });
   });
 
+  test('the WAL guard refuses new shapes by default and leaves the budget to Postgres, and knows two more policies', () => {
+    expect(parseReplicatorConfig(required)).toMatchObject({
+      walGuard: 'shed',
+      walBudgetBytes: undefined,
+      walBudgetAgeMs: 0,
+      walGuardIntervalMs: 10_000,
+      walGuardPauseMs: 60_000,
+    });
+    const set = { SHAPECAST_WAL_BUDGET: '8GiB', SHAPECAST_WAL_BUDGET_AGE: '6h', SHAPECAST_WAL_GUARD: 'drop' };
+    expect(parseReplicatorConfig({ ...required, ...set })).toMatchObject({
+      walGuard: 'drop',
+      walBudgetBytes: 8 * 1024 ** 3,
+      walBudgetAgeMs: 6 * 3_600_000,
+    });
+    expect(problemOf({ ...required, SHAPECAST_WAL_GUARD: 'off' })).toContain('expected alarm, shed or drop');
+  });
+
+  test('an idle source keeps its connections, unless it may sleep after half a minute or longer', () => {
+    expect(parseReplicatorConfig(required).idleTimeoutMs).toBe(0);
+    const set = (value: string, more = {}) => ({ ...required, ...more, ELECTRIC_REPLICATION_IDLE_TIMEOUT: value });
+    expect(parseReplicatorConfig(set('30s')).idleTimeoutMs).toBe(30_000);
+    expect(problemOf(set('29s'))).toContain('ELECTRIC_REPLICATION_IDLE_TIMEOUT');
+    expect(problemOf(set('29s'))).toContain('expected at least 30s, or 0');
+    const temporary = { CLEANUP_REPLICATION_SLOTS_ON_SHUTDOWN: 'true' };
+    expect(problemOf(set('1m', temporary))).toContain('ELECTRIC_REPLICATION_IDLE_TIMEOUT');
+    expect(problemOf(set('0', temporary))).toBe('');
+  });
+
   test('the stream id names slot and publication, as an unquoted SQL identifier', () => {
     expect(parseReplicatorConfig({ ...required, ELECTRIC_REPLICATION_STREAM_ID: 'Blue_2' })).toMatchObject({
       slotName: 'electric_slot_blue_2',

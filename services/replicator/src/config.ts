@@ -26,6 +26,9 @@ const DEFAULT_SYNC_MS = 120_000;
 /** What routers tell of the tables in use is seen within seconds; a table must not come and go. */
 const MIN_LINGER_MS = 30_000;
 
+/** Every wake-up costs a take-over (spec R 3.7.1). */
+const MIN_IDLE_MS = 30_000;
+
 /** Settings of the replicator (spec O 5.2, 5.3). `docs/config.md` is made from the descriptions. */
 const schema = z.object({
   ...commonConfig,
@@ -51,6 +54,11 @@ const schema = z.object({
     (ms) => ms >= MIN_LINGER_MS,
     'expected at least 30s',
   ),
+  idleTimeoutMs: milliseconds(
+    0,
+    'How long nothing happens before all database connections are closed until somebody needs them; 0 is never.',
+    { zero: true },
+  ).refine((ms) => ms === 0 || ms >= MIN_IDLE_MS, 'expected at least 30s, or 0'),
   maxRowBytes: bytes(128 * 1024 ** 2, 'Largest row change, old and new row together; larger ones rotate their shapes.'),
   ...natsConfig,
   streamReplicas: count(3, 'Copies of the tx stream; fewer than 3 only with SHAPECAST_ALLOW_UNSAFE=true.', 1),
@@ -81,6 +89,26 @@ const schema = z.object({
     'Records in flight at which reading from Postgres pauses.',
     1,
   ),
+  walBudgetBytes: bytes(
+    undefined,
+    'WAL that Postgres may keep for the slot; three quarters of max_slot_wal_keep_size when unset, or 20 GiB if that has no limit.',
+  ),
+  walBudgetAgeMs: milliseconds(0, 'How long WAL may wait to be confirmed; 0: any time.', {
+    zero: true,
+    maxMs: 3_650 * 24 * HOUR_MS,
+  }),
+  walGuard: z
+    .enum(['alarm', 'shed', 'drop'], { error: 'expected alarm, shed or drop' })
+    .default('shed')
+    .describe('What is given up as the budget is used: nothing, new shapes, or at the end also the slot.'),
+  walGuardIntervalMs: milliseconds(10_000, 'How often the WAL kept for the slot is looked at.'),
+  walGuardPauseMs: milliseconds(
+    60_000,
+    'How long a source whose slot was dropped waits at least before it starts anew.',
+    {
+      zero: true,
+    },
+  ),
   ...healthConfig,
 });
 
@@ -100,6 +128,7 @@ const names = {
   ddlLockTimeoutMs: ['SHAPECAST_DDL_LOCK_TIMEOUT'],
   publicationGapTimeoutMs: ['SHAPECAST_PUBLICATION_GAP_TIMEOUT'],
   unpublishLingerMs: ['SHAPECAST_UNPUBLISH_LINGER'],
+  idleTimeoutMs: ['ELECTRIC_REPLICATION_IDLE_TIMEOUT'],
   maxRowBytes: ['SHAPECAST_MAX_ROW_BYTES'],
   ...natsNames,
   streamReplicas: ['SHAPECAST_STREAM_REPLICAS'],
@@ -114,6 +143,11 @@ const names = {
   maxFragmentChanges: ['SHAPECAST_MAX_FRAGMENT_CHANGES', 'ELECTRIC_EXPERIMENTAL_MAX_BATCH_SIZE'],
   windowBytes: ['SHAPECAST_PUBLISH_WINDOW_BYTES'],
   windowMessages: ['SHAPECAST_PUBLISH_WINDOW_MESSAGES'],
+  walBudgetBytes: ['SHAPECAST_WAL_BUDGET'],
+  walBudgetAgeMs: ['SHAPECAST_WAL_BUDGET_AGE'],
+  walGuard: ['SHAPECAST_WAL_GUARD'],
+  walGuardIntervalMs: ['SHAPECAST_WAL_GUARD_INTERVAL'],
+  walGuardPauseMs: ['SHAPECAST_WAL_GUARD_PAUSE'],
   ...healthNames,
 } as const;
 
@@ -140,7 +174,15 @@ export function parseReplicatorConfig(env: Environment): ReplicatorConfig {
 }
 
 function check(config: Partial<z.output<typeof schema>>): readonly string[] {
-  return [...databaseProblems(config), ...replicaProblems(config)];
+  return [...databaseProblems(config), ...replicaProblems(config), ...sleepProblems(config)];
+}
+
+/** A slot that ends with its connection starts a new incarnation whenever somebody wakes the source. */
+function sleepProblems({ idleTimeoutMs = 0, temporarySlot }: Partial<z.output<typeof schema>>): readonly string[] {
+  if (idleTimeoutMs === 0 || temporarySlot !== true) return [];
+  return [
+    'ELECTRIC_REPLICATION_IDLE_TIMEOUT: not with CLEANUP_REPLICATION_SLOTS_ON_SHUTDOWN=true, every sleep would end all shapes',
+  ];
 }
 
 function replicaProblems({

@@ -1,7 +1,7 @@
 import type { ReplicationHandler, ReplicationSession, SourceDatabase } from '@shapecast/change-source';
 import { isShapecastError, ShapecastError } from '@shapecast/errors';
 import { maxLsn, type Lsn, type TransactionPart } from '@shapecast/log';
-import { publishTableSubject, type Messaging } from '@shapecast/messaging';
+import { publishTableSubject, type Messaging, type SourceSleep } from '@shapecast/messaging';
 import { abortReason, emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
 import { watchDdl } from './ddl-watch.ts';
 import { keepLeaderRecord } from './heartbeat.ts';
@@ -15,6 +15,7 @@ import { PublicationKeeper } from './publication/publication-keeper.ts';
 import { publishTable } from './publish-table.ts';
 import type { ReplicatorStatus } from './status.ts';
 import { ResentCheck, type Divergence } from './resent-check.ts';
+import { IdleWatch } from './sleep/idle-watch.ts';
 import { storedTransactions } from './stored-transactions.ts';
 import type { StreamEnd } from './stream-end.ts';
 import { takeOver, type Epoch } from './take-over.ts';
@@ -24,6 +25,7 @@ export interface LeadDeps {
   readonly session: ReplicationSession;
   readonly database: SourceDatabase;
   readonly messaging: Messaging;
+  readonly sleep: SourceSleep;
   readonly clock: Clock;
   readonly log: Logger;
   readonly status: ReplicatorStatus;
@@ -54,6 +56,7 @@ class Leadership {
   readonly #outbox: Outbox;
   readonly #lost = new AbortController();
   readonly #tickMs: number;
+  readonly #idle: IdleWatch;
   #progress: Progress;
   /** Where the stream ends as far as it was acknowledged. */
   #stored: Pick<StreamEnd, 'seq' | 'chain' | 'held'>;
@@ -70,6 +73,8 @@ class Leadership {
     this.#tickMs = Math.max(MIN_TICK_MS, Math.ceil(confirmDelayMs / CONFIRM_TICKS));
     const { confirmedLsn } = deps.session.slot;
     this.#progress = createProgress(end.held, confirmedLsn, Math.ceil(confirmDelayMs / this.#tickMs));
+    const start = { now: deps.clock.now(), walLsn: deps.session.identity.walLsn };
+    this.#idle = new IdleWatch({ ...deps, progress: () => this.#progress }, options, start);
     this.#stored = end;
     this.#copied = { confirmed: this.#progress.confirmed, ticks: Infinity };
     this.#outbox = new Outbox(
@@ -103,7 +108,10 @@ class Leadership {
     const { registries, hints } = messaging;
     const keeper = new PublicationKeeper({ database, registries, hints, clock, log }, this.#options);
     status.keeper = keeper;
-    const stopServing = messaging.rpc.serve(subject, (request, rpcSignal) => publishTable(keeper, request, rpcSignal));
+    const stopServing = messaging.rpc.serve(subject, (request, rpcSignal) => {
+      this.#idle.happened();
+      return publishTable(keeper, request, rpcSignal);
+    });
     const repair = new IdentityRepair(this.#deps, ending);
     const background = [
       this.#heartbeat(ending),
@@ -112,6 +120,7 @@ class Leadership {
       deleteOldStreams(this.#deps, this.#options, ending),
       keeper.run(ending),
       watchDdl({ database, hints, clock, log }, sourceId, ending),
+      this.#idle.run(ending),
     ];
     this.#showActive(status);
     const { holder, incarnation, epoch } = this.#options;
@@ -121,6 +130,8 @@ class Leadership {
       await this.#stream(session, repair, ending);
       if (this.#lost.signal.aborted) throw this.#lost.signal.reason;
       await this.#drain(clock);
+      // The records may all have expired when somebody wakes the source.
+      if (this.#deps.sleep.asleep) await this.#writeCopy(this.#progress.confirmed);
       if (this.#resent?.done) session.confirm(this.#progress.confirmed);
     } finally {
       this.#lost.abort(new ShapecastError('SOURCE_UNAVAILABLE', 'The replication session has ended.'));
@@ -181,6 +192,7 @@ class Leadership {
   #accept(parts: readonly TransactionPart[]): Promise<void> {
     const last = parts.findLast((part) => part.commit);
     if (last) this.#move(transactionReceived(this.#progress, endOf(last)));
+    this.#idle.happened();
     return this.#outbox.accept(parts);
   }
 

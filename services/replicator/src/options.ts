@@ -31,6 +31,8 @@ export interface ReplicatorOptions {
   readonly manualPublishing: boolean;
   /** How long after the start of a leadership the streams of earlier incarnations go (spec R 6.5.1). */
   readonly oldStreamsAfterMs: number;
+  /** So long without a transaction, and the connections to the database are closed until somebody needs it; 0 is never (R 3.7). */
+  readonly idleTimeoutMs: number;
   /** How long a graceful stop waits for records in flight (spec R 4.7). */
   readonly drainMs: number;
 }
@@ -52,5 +54,6 @@ export const replicatorDefaults = {
   unpublishLingerMs: 600_000,
   manualPublishing: false,
   oldStreamsAfterMs: 600_000,
+  idleTimeoutMs: 0,
   drainMs: 5_000,
 } as const satisfies Partial<ReplicatorOptions>;

@@ -1,6 +1,7 @@
 import { SourceRemoval } from '@shapecast/change-source';
 import { BUCKETS } from '@shapecast/messaging';
 import { silentLogger, systemClock } from '@shapecast/service-kit';
+import { openMemoryShapeStore } from '@shapecast/shape-store';
 import { sharedNatsUrl, waitFor } from '@shapecast/testkit';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { ReplicatorSettings } from './replicator.ts';
@@ -75,4 +76,17 @@ test('does nothing while a replicator leads', async () => {
   await waitFor(async () => (await findRemains(deps(), options(), never)).leader === 'a');
   await expect(removeSource(deps(), options(), never)).rejects.toMatchObject({ code: 'NOT_READY' });
   expect(await database.look(never)).toMatchObject({ publication: true, slot: true });
+});
+
+test('T64 removes the shapes of a source from the store, and those of no other source', async () => {
+  const { replicator } = await lead();
+  await replicator.stop();
+  const store = openMemoryShapeStore(systemClock);
+  const of = (source: string, incarnation: number) => ({ source, incarnation, shard: 3 });
+  for (const incarnation of [1, 2]) await store.acquire(of(world.source, incarnation), 'x');
+  await store.acquire(of('another', 1), 'x');
+  await removeSource({ ...deps(), store }, options(), never);
+  expect(await store.readMeta(of(world.source, 1))).toBeUndefined();
+  expect(await store.readMeta(of(world.source, 2))).toBeUndefined();
+  expect(await store.readMeta(of('another', 1))).toBeDefined();
 });

@@ -2,11 +2,14 @@ import type { SourceRemains, SourceRemoval } from '@shapecast/change-source';
 import { ShapecastError } from '@shapecast/errors';
 import { BUCKETS, type LeaderRecord, type Messaging, type Registry } from '@shapecast/messaging';
 import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
+import type { ShapeStore } from '@shapecast/shape-store';
 import { StoredSource } from './stored-source.ts';
 
 export interface RemoveSourceDeps {
   readonly database: Pick<SourceRemoval, 'look' | 'dropPublication' | 'dropSlot'>;
   readonly messaging: Messaging;
+  /** Without it what the source has in the store stays. */
+  readonly store?: Pick<ShapeStore, 'sweepOrphans'> | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -47,8 +50,8 @@ export async function findRemains(
 }
 
 /**
- * Removes a source from its database, its tx streams and the registries, in this order (spec R 6.1.1): publication, walsender,
- * slot, streams, keys. Goes on trying until it is done or `signal` aborts; whatever was interrupted can be done again. What
+ * Removes a source from its database, its tx streams, the registries and the store, in this order (spec R 6.1.1): publication, walsender,
+ * slot, streams, keys, shapes. Goes on trying until it is done or `signal` aborts; whatever was interrupted can be done again. What
  * stays is the number of the last incarnation, so that none is ever used twice (I9). Throws NOT_READY while a replicator leads.
  */
 export async function removeSource(
@@ -77,6 +80,21 @@ export async function removeSource(
     if (!(await stored.forget())) throw new ShapecastError('STREAM_FENCED', 'A replicator writes the record as well.');
     for await (const { registry, key } of keysOf(messaging, sourceId)) await registry.delete(key);
   });
+  const { store } = deps;
+  if (store) await step('shapes', () => deleteShapes(store, sourceId, signal));
+}
+
+/** Page by page, in the background of the store. */
+async function deleteShapes(
+  store: Pick<ShapeStore, 'sweepOrphans'>,
+  source: string,
+  signal: AbortSignal,
+): Promise<void> {
+  let cursor: string | undefined;
+  do {
+    signal.throwIfAborted();
+    ({ cursor } = await store.sweepOrphans(source, { incarnation: Infinity, graceMs: 0 }, cursor));
+  } while (cursor !== undefined);
 }
 
 async function untilDone(

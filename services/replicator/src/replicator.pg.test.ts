@@ -137,7 +137,7 @@ describe('a standby', () => {
 });
 
 describe('a replicator that is killed', () => {
-  test('between receipt and acknowledgement, while keepalives arrive, loses nothing', async () => {
+  test('T1 between receipt and acknowledgement, while keepalives arrive, loses nothing', async () => {
     world = await openPgWorld(sharedNatsUrl());
     const first = await world.start('a');
     await active(first.replicator);
@@ -198,7 +198,7 @@ describe('a replicator that is killed', () => {
     expect((await world.content()).epochs).toEqual([1, 2]);
   });
 
-  test('and comes back as a zombie gets nothing into the stream', async () => {
+  test('18.2.3 and comes back as a zombie gets nothing into the stream', async () => {
     world = await openPgWorld(sharedNatsUrl());
     const first = await world.start('a', { maxFragmentChanges: 10 });
     await active(first.replicator);

@@ -1,6 +1,6 @@
 import type { ChangeSource, ReplicationSession, SourceDatabase, SourceProgress } from '@shapecast/change-source';
 import { isShapecastError } from '@shapecast/errors';
-import { keepConditionRecord, type Messaging } from '@shapecast/messaging';
+import { keepConditionRecord, SourceSleep, type Messaging } from '@shapecast/messaging';
 import {
   Backoff,
   Complaints,
@@ -14,6 +14,7 @@ import {
 } from '@shapecast/service-kit';
 import { lead } from './lead.ts';
 import { replicatorDefaults, type ReplicatorOptions } from './options.ts';
+import { SessionGate } from './session-gate.ts';
 import { StandbyWatch } from './standby-watch.ts';
 import { createStatus, reportOf, type ReplicatorStatus } from './status.ts';
 
@@ -24,6 +25,10 @@ export interface ReplicatorDeps {
   readonly messaging: Messaging;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Who else has a say in whether there may be a session. */
+  readonly gate?: SessionGate;
+  /** Of the source; one is made when it is left out. */
+  readonly sleep?: SourceSleep;
 }
 
 /** Options that have a default may be left out. */
@@ -44,6 +49,8 @@ export function createReplicator(deps: ReplicatorDeps, settings: ReplicatorSetti
 
 /** A session that lived so long starts the waits over (spec R 3.6.4). */
 const STABLE_MS = 5_000;
+/** Between the record that says that the source sleeps and the end of the session: API pods read the former first. */
+const SETTLE_MS = 500;
 
 class ReplicatorComponent implements Replicator {
   readonly name = 'replicator';
@@ -55,10 +62,17 @@ class ReplicatorComponent implements Replicator {
   readonly #abort = new AbortController();
   #running: Promise<unknown> | undefined;
   readonly #complaints: Complaints;
+  readonly #gate: SessionGate;
+  readonly #sleep: SourceSleep;
+  #locked = false;
 
   constructor(deps: ReplicatorDeps, options: ReplicatorOptions) {
     this.#deps = deps;
+    this.#gate = deps.gate ?? new SessionGate();
+    this.#gate.standing = () => (!this.#locked ? 'none' : this.#status.phase === 'active' ? 'leading' : 'locked');
+    this.#gate.storedLsn = () => (this.#status.phase === 'active' ? this.#status.progress?.durable : undefined);
     this.#options = options;
+    this.#sleep = deps.sleep ?? new SourceSleep({ ...deps, registries: deps.messaging.registries }, options.sourceId);
     this.#complaints = new Complaints(deps.clock);
     this.#conditions = new ConditionBoard(deps.clock);
     this.#setConditions('none');
@@ -71,7 +85,8 @@ class ReplicatorComponent implements Replicator {
   }
 
   async start(): Promise<void> {
-    this.#running ??= Promise.all([this.#run(this.#abort.signal), this.#tellConditions(this.#abort.signal)]);
+    const { signal } = this.#abort;
+    this.#running ??= Promise.all([this.#run(signal), this.#tellConditions(signal), this.#sleep.run(signal)]);
   }
 
   async stop(): Promise<void> {
@@ -82,12 +97,20 @@ class ReplicatorComponent implements Replicator {
 
   /** From the lock to the end of a leadership, and again, until stopped (spec R 4.10). */
   async #run(signal: AbortSignal): Promise<void> {
+    // Without NATS nobody can say, and what follows needs it too.
+    if (this.#options.idleTimeoutMs > 0) await this.#sleep.check().catch(() => undefined);
     while (!signal.aborted) {
       const since = this.#deps.clock.now();
       try {
-        await this.#runSession(signal);
+        await this.#sleepOut(signal);
+        await this.#gate.pass((sessionSignal) => this.#untilAsleep(sessionSignal), signal);
+        if (!signal.aborted) this.#paused();
       } catch (err) {
         if (signal.aborted) return;
+        if (this.#gate.closedBecause !== undefined) {
+          this.#paused();
+          continue;
+        }
         if (this.#status.phase === 'active') {
           this.#complaints.worked();
           if (this.#deps.clock.now() - since >= STABLE_MS) this.#backoff.reset();
@@ -98,12 +121,55 @@ class ReplicatorComponent implements Replicator {
     }
   }
 
-  async #runSession(signal: AbortSignal): Promise<void> {
-    const session = await this.#open(signal);
+  /** Waits while the source sleeps. */
+  async #sleepOut(signal: AbortSignal): Promise<void> {
+    if (!this.#sleep.asleep) return;
+    // One that was put to sleep by a process with other settings.
+    if (this.#options.idleTimeoutMs === 0) await this.#sleep.wake('sleeping is turned off');
+    this.#status.phase = 'asleep';
+    this.#status.lastError = undefined;
+    await this.#sleep.untilAwake(signal);
+    this.#status.phase = 'starting';
+  }
+
+  /** A session, which ends without a failure when the source goes to sleep: that of the leader, and those that wait for the lock. */
+  async #untilAsleep(signal: AbortSignal): Promise<void> {
+    const { clock, database, log } = this.#deps;
+    const asleep = new AbortController();
+    const settle = () => {
+      if (this.#sleep.asleep) asleep.abort(new Error('the source sleeps'));
+    };
+    const stop = this.#sleep.onChange(() => void clock.after(SETTLE_MS, settle));
     try {
-      await lead({ ...this.#deps, session, status: this.#status }, this.#options, signal);
+      await this.#runSession(AbortSignal.any([signal, asleep.signal]));
+    } catch (err) {
+      if (signal.aborted || !asleep.signal.aborted) throw err;
     } finally {
-      await this.#close(session);
+      stop();
+      database.rest();
+    }
+    if (signal.aborted || !asleep.signal.aborted || this.#status.phase !== 'active') return;
+    emitEvent(log, 'scaled_down_database_connections', {});
+  }
+
+  /** The session was ended by who closed the gate; that is no failure. */
+  #paused(): void {
+    const reason = this.#gate.closedBecause;
+    this.#status.phase = 'starting';
+    this.#status.lastError = reason;
+    this.#setConditions('none', reason);
+  }
+
+  async #runSession(signal: AbortSignal): Promise<void> {
+    let session: ReplicationSession | undefined;
+    try {
+      session = await this.#open(signal);
+      // The lock is free because the leader sleeps, or because it is gone; only the record tells.
+      if (await this.#sleep.check().catch(() => false)) return;
+      await lead({ ...this.#deps, sleep: this.#sleep, session, status: this.#status }, this.#options, signal);
+    } finally {
+      if (session) await this.#close(session);
+      this.#locked = false;
     }
   }
 
@@ -140,6 +206,7 @@ class ReplicatorComponent implements Replicator {
         return;
       case 'locked':
         this.#status.phase = 'starting';
+        this.#locked = true;
         this.#setConditions('locked');
         emitEvent(log, 'connection_lock_acquired', {});
         return;

@@ -2,8 +2,8 @@ import type { HealthReport } from '@shapecast/service-kit';
 import type { Outbox } from './outbox.ts';
 import type { Progress } from './progress.ts';
 
-/** `waiting`: another replicator holds the lock. `active`: streams from Postgres into the tx stream. */
-type ReplicatorPhase = 'starting' | 'waiting' | 'active';
+/** `waiting`: another replicator holds the lock. `active`: streams from Postgres into the tx stream. `asleep`: nobody needs it to. */
+type ReplicatorPhase = 'starting' | 'waiting' | 'active' | 'asleep';
 
 /** What the replicator knows of itself at the moment; written by its parts, read by the health endpoint. */
 export interface ReplicatorStatus {
@@ -35,7 +35,9 @@ export function reportOf(status: ReplicatorStatus, connected: boolean): HealthRe
   const outbox = status.outbox?.state;
   return {
     ready: phase !== 'starting' && connected,
-    status: phase,
+    // It does what is expected of it (spec O 1.2).
+    status: phase === 'asleep' ? 'active' : phase,
+    asleep: phase === 'asleep',
     messagingConnected: connected,
     incarnation,
     epoch,

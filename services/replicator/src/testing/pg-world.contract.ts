@@ -10,6 +10,7 @@ import { openNatsMessaging, type Messaging } from '@shapecast/messaging';
 import { silentLogger, systemClock } from '@shapecast/service-kit';
 import { createDatabase, sharedPostgresUrl, waitFor } from '@shapecast/testkit';
 import { createReplicator, type Replicator, type ReplicatorSettings } from '../replicator.ts';
+import type { SessionGate } from '../session-gate.ts';
 import { FaultyConnection } from './faulty-stream.ts';
 import { readContent, type StreamContent } from './stream-check.ts';
 
@@ -48,6 +49,8 @@ export interface PgWorldOptions {
   readonly adminUrl?: string;
   readonly source?: Partial<PgChangeSourceOptions>;
   readonly database?: Partial<PgSourceDatabaseOptions>;
+  /** By holder. */
+  readonly gates?: Readonly<Record<string, SessionGate>>;
 }
 
 export async function openPgWorld(natsUrl: string, options: PgWorldOptions = {}): Promise<PgWorld> {
@@ -88,6 +91,7 @@ export async function openPgWorld(natsUrl: string, options: PgWorldOptions = {})
           ),
           database: url === database.url ? sourceDatabase : openPgSourceDatabase({ url, publicationName }, deps),
           messaging: connection.messaging,
+          ...(options.gates?.[holder] && { gate: options.gates[holder] }),
         },
         {
           sourceId: source,

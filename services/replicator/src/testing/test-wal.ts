@@ -228,7 +228,9 @@ export function testDatabase(
     writers: async () => ({ xids: [], newest: 0n }),
     progress: async () => ({ xmin: 700n + BigInt(wal.transactions.length), walLsn: wal.end }),
     snapshot: async () => undefined,
+    placeKeys: async () => [],
     subset: async () => undefined,
+    rest: () => undefined,
     close: async () => undefined,
   };
 }

@@ -1,12 +1,14 @@
+import type { SlotReport } from '@shapecast/change-source';
 import type { Lsn } from '@shapecast/log';
 import { describe, expect, test } from 'vitest';
-import { WalMeter, type SlotReport } from './budget.ts';
+import { WalMeter } from './budget.ts';
 
 const MINUTE = 60_000;
 const report = (wal: number, confirmed: number, restart = confirmed, keepBytes?: bigint): SlotReport => ({
   walLsn: BigInt(wal) as Lsn,
   confirmedLsn: BigInt(confirmed) as Lsn,
   restartLsn: BigInt(restart) as Lsn,
+  locked: true,
   ...(keepBytes === undefined ? {} : { keepBytes }),
 });
 

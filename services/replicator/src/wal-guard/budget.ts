@@ -1,16 +1,6 @@
+import type { SlotReport } from '@shapecast/change-source';
 import type { Lsn } from '@shapecast/log';
-
-/** What Postgres says about the slot of a source. */
-export interface SlotReport {
-  /** End of WAL at this moment. */
-  readonly walLsn: Lsn;
-  /** Everything that commits below it may be forgotten as far as the slot is concerned. */
-  readonly confirmedLsn: Lsn;
-  /** Postgres keeps all WAL from here on for the slot. Older than the confirmed position while a transaction is open. */
-  readonly restartLsn: Lsn;
-  /** `max_slot_wal_keep_size`; absent when nothing is limited. */
-  readonly keepBytes?: bigint;
-}
+import type { GuardRecord } from '@shapecast/messaging';
 
 export interface WalBudget {
   /** WAL that may be kept for the slot; absent: three quarters of what Postgres allows, or 20 GiB. */
@@ -23,7 +13,7 @@ export interface WalBudget {
  * How much of the budget is used: `warn` from a third on, `high` from two thirds on, `exceeded` from all of it on. With the
  * default budget these are a quarter, a half and three quarters of `max_slot_wal_keep_size` (spec O 10).
  */
-export type GuardStage = 'ok' | 'warn' | 'high' | 'exceeded';
+export type GuardStage = GuardRecord['stage'];
 
 export interface GuardView {
   readonly stage: GuardStage;

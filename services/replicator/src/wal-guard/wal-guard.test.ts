@@ -1,23 +1,56 @@
+import type { SlotHold } from '@shapecast/change-source';
 import type { Lsn } from '@shapecast/log';
-import { openMemoryMessaging } from '@shapecast/messaging';
+import {
+  BUCKETS,
+  openMemoryMessaging,
+  type GuardRecord,
+  type Registries,
+  type SourceRecord,
+} from '@shapecast/messaging';
 import { systemClock, type Clock, type Logger } from '@shapecast/service-kit';
 import { describe, expect, test } from 'vitest';
-import { WalGuard, type GuardPolicy, type GuardRecord } from './wal-guard.ts';
+import { SessionGate, type Standing } from '../session-gate.ts';
+import { WalGuard, type GuardPolicy } from './wal-guard.ts';
 
-/** A guard of a slot that keeps what the test says, on a clock that its waits move. */
-async function guarding(policy: GuardPolicy, kept: () => number | undefined | Error) {
-  let now = 1_000_000;
+const SOURCE = 'shop';
+const INTERVAL_MS = 10_000;
+const PAUSE_MS = 60_000;
+const BUDGET = 900;
+const PATIENCE_MS = 30_000;
+
+/** Bytes kept for the slot; undefined: there is none. */
+type Kept = number | undefined | Error;
+
+/** A guard whose world the test sets up and looks at between its waits, on a clock that these move. */
+async function guarding(policy: GuardPolicy, options: { readonly connect?: boolean; readonly ageMs?: number } = {}) {
   const stop = new AbortController();
+  const world = {
+    now: 1_000_000,
+    kept: (): Kept => 0,
+    standing: 'leading' as Standing,
+    storedLsn: undefined as Lsn | undefined,
+    /** Somebody else has the lock. */
+    locked: false,
+    nats: true,
+    /** What the next attempts to drop the slot come to, before they work. */
+    dropsFail: [] as ('fails' | 'lock taken')[],
+    drops: 0,
+    droppedAt: 0,
+    released: 0,
+    lost: new AbortController(),
+    onWait: (_ms: number): void | Promise<void> => undefined,
+  };
   const clock: Clock = {
     ...systemClock,
-    now: () => now,
-    sleep: async (ms) => {
-      now += ms;
-      await waited((waits += 1));
+    now: () => world.now,
+    sleep: async (ms, signal) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      signal?.throwIfAborted();
+      world.now += ms;
+      await world.onWait(ms);
+      signal?.throwIfAborted();
     },
   };
-  let waits = 0;
-  let waited: (waits: number) => Promise<void> = async () => undefined;
   const lines: { readonly type: unknown; readonly message: unknown }[] = [];
   const line = (fields: object, message: string) =>
     void lines.push({
@@ -25,69 +58,90 @@ async function guarding(policy: GuardPolicy, kept: () => number | undefined | Er
       message: 'message' in fields ? fields.message : message,
     });
   const log: Logger = { error: line, warn: line, info: line, debug: () => undefined, child: () => log };
-  const messaging = openMemoryMessaging(systemClock);
-  const records = await messaging.registries.open<GuardRecord>('guards');
-  let nats = true;
-  let drops = 0;
-  let dropFails = 0;
+  const { registries } = openMemoryMessaging(systemClock);
+  const guards = await registries.open<GuardRecord>(BUCKETS.guards.name);
+  const sources = await registries.open<SourceRecord>(BUCKETS.sources.name);
+  await sources.put(SOURCE, { incarnation: 7, shards: 1, systemId: '1', timeline: 1, slotName: 'slot' });
+  const reachable: Registries = {
+    open: async (bucket, given) => {
+      if (!world.nats) throw new Error('NATS is away');
+      return registries.open(bucket, given);
+    },
+  };
+  const gate = new SessionGate();
+  gate.standing = () => world.standing;
+  gate.storedLsn = () => world.storedLsn;
+  const hold: SlotHold = { lost: world.lost.signal, release: async () => void (world.released += 1) };
   const guard = new WalGuard(
     {
       slot: {
         report: async () => {
-          const bytes = kept();
+          const bytes = world.kept();
           if (bytes instanceof Error) throw bytes;
-          if (bytes === undefined) return undefined;
+          if (bytes === undefined || world.drops > 0) return undefined;
           const start = 1_000_000n as Lsn;
-          return { walLsn: (start + BigInt(bytes)) as Lsn, confirmedLsn: start, restartLsn: start };
+          const walLsn = (start + BigInt(bytes)) as Lsn;
+          const locked = world.locked || world.standing !== 'none';
+          return { walLsn, confirmedLsn: start, restartLsn: start, locked };
         },
         drop: async () => {
-          if (dropFails > 0) {
-            dropFails -= 1;
-            throw new Error('the slot is in use');
-          }
-          drops += 1;
+          const fate = world.dropsFail.shift();
+          if (fate === 'fails') throw new Error('the slot is in use');
+          if (fate === 'lock taken') return undefined;
+          world.drops += 1;
+          world.droppedAt = world.now;
+          return hold;
         },
       },
-      records: {
-        put: async (key, value) => {
-          if (!nats) throw new Error('NATS is away');
-          return records.put(key, value);
-        },
-      },
+      gate,
       clock,
       log,
     },
-    { sourceId: 'shop', policy, budget: { bytes: 900n, ageMs: 0 }, intervalMs: 10_000, pauseMs: 60_000 },
+    {
+      sourceId: SOURCE,
+      policy,
+      budget: { bytes: BigInt(BUDGET), ageMs: options.ageMs ?? 0 },
+      intervalMs: INTERVAL_MS,
+      pauseMs: PAUSE_MS,
+      patienceMs: PATIENCE_MS,
+    },
   );
-  return {
+  if (options.connect !== false) guard.connect(reachable);
+  return Object.assign(world, {
     guard,
-    stop,
+    gate,
     lines,
-    clock,
-    onWait: (callback: typeof waited) => (waited = callback),
-    record: async () => (await records.get('shop'))?.value,
-    setNats: (up: boolean) => (nats = up),
-    failDrops: (times: number) => (dropFails = times),
-    drops: () => drops,
-  };
-}
-
-/** The values one after the other, and then what ends the run. */
-function sequence(values: readonly (number | undefined | Error)[], end: () => void) {
-  let look = 0;
-  return () => {
-    if (look >= values.length - 1) end();
-    return values[Math.min(look++, values.length - 1)];
-  };
+    connect: () => guard.connect(reachable),
+    types: () => lines.map(({ type, message }) => type ?? message),
+    record: async () => (await guards.get(SOURCE))?.value,
+    clear: () => guards.delete(SOURCE),
+    /** The looks see these, one after the other, and then it is over. */
+    looks: async (values: readonly Kept[], between: (look: number) => void | Promise<void> = () => undefined) => {
+      let look = 0;
+      world.kept = () => values[look++];
+      world.onWait = async () => {
+        await between(look);
+        if (look >= values.length) stop.abort();
+      };
+      await guard.run(stop.signal);
+    },
+    /** Runs until `done` says so. */
+    until: async (done: () => boolean | Promise<boolean>) => {
+      let waits = 0;
+      world.onWait = async () => {
+        if ((waits += 1) > 200 || (await done())) stop.abort();
+      };
+      await guard.run(stop.signal);
+      expect(waits).toBeLessThanOrEqual(200);
+    },
+  });
 }
 
 describe('the guard of a slot', () => {
   test('tells of each stage once, and that it is over', async () => {
-    const values = [10, 400, 400, 700, 100];
-    const world = await guarding('shed', () => next());
-    const next = sequence(values, () => world.stop.abort());
-    expect(await world.guard.untilExceeded(world.stop.signal)).toBeUndefined();
-    expect(world.lines.map(({ type, message }) => type ?? message)).toEqual([
+    const world = await guarding('shed');
+    await world.looks([10, 400, 400, 700, 100]);
+    expect(world.types()).toEqual([
       'wal_budget_warn',
       'wal_budget_high',
       'WAL kept for the slot is within its budget again',
@@ -95,11 +149,18 @@ describe('the guard of a slot', () => {
   });
 
   test('says it again after a while, as long as it lasts', async () => {
-    const world = await guarding('alarm', () => next());
+    const world = await guarding('alarm');
     // A look every 10 s, for two minutes and a little.
-    const next = sequence(Array<number>(14).fill(1_000), () => world.stop.abort());
-    await world.guard.untilExceeded(world.stop.signal);
-    expect(world.lines.map(({ type }) => type)).toEqual(Array(3).fill('wal_budget_exceeded'));
+    await world.looks(Array<number>(14).fill(1_000));
+    expect(world.types()).toEqual(Array(3).fill('wal_budget_exceeded'));
+  });
+
+  test('says once that it cannot look', async () => {
+    const world = await guarding('drop');
+    const away = new Error('Postgres is away');
+    await world.looks([away, away, away, 10, away]);
+    expect(world.types()).toEqual(Array(2).fill('the WAL kept for the slot cannot be looked at'));
+    expect(world.drops).toBe(0);
   });
 
   test.each([
@@ -109,52 +170,190 @@ describe('the guard of a slot', () => {
     ['shed', 5_000, true],
     ['drop', 700, true],
   ] as const)('with the policy %s and %i of 900 kept, new shapes are refused: %s', async (policy, kept, shedding) => {
-    const world = await guarding(policy, () => {
-      world.stop.abort();
-      return kept;
+    const world = await guarding(policy);
+    await world.looks([kept]);
+    expect(await world.record()).toMatchObject({ shedding });
+    expect(await world.record()).not.toHaveProperty('stale');
+  });
+
+  test('writes news, and what it knows once a minute: somebody may have written something else', async () => {
+    const world = await guarding('shed');
+    const seen: number[] = [];
+    await world.looks(Array<number>(14).fill(10), async (look) => {
+      if ((await world.record()) !== undefined) seen.push(look);
+      await world.clear();
     });
-    await world.guard.untilExceeded(world.stop.signal);
-    expect((await world.record())?.shedding).toBe(shedding);
+    expect(seen).toEqual([1, 7, 13]);
+  });
+
+  test('only who leads writes: others know of a new incarnation too late', async () => {
+    for (const standing of ['none', 'locked'] as const) {
+      const world = await guarding('shed');
+      world.standing = standing;
+      await world.looks([700, 1_000]);
+      expect(await world.record()).toBeUndefined();
+      expect(world.types()).toEqual(['wal_budget_high', 'wal_budget_exceeded']);
+    }
+  });
+
+  test('leaves everything to the process that holds the lock', async () => {
+    const world = await guarding('drop');
+    world.standing = 'none';
+    world.locked = true;
+    await world.looks(Array<number>(10).fill(5_000));
+    expect([world.drops, world.lines, await world.record()]).toEqual([0, [], undefined]);
+    expect(world.guard.report).toMatchObject({ policy: 'drop', stage: 'exceeded', retainedBytes: '5000' });
   });
 
   test.each(['alarm', 'shed'] as const)('with the policy %s the slot stays, whatever it keeps', async (policy) => {
-    const world = await guarding(policy, () => next());
-    const next = sequence(Array<number>(50).fill(1_000_000), () => world.stop.abort());
-    expect(await world.guard.untilExceeded(world.stop.signal)).toBeUndefined();
-    expect(world.drops()).toBe(0);
+    const world = await guarding(policy);
+    await world.looks(Array<number>(50).fill(1_000_000));
+    expect(world.drops).toBe(0);
   });
 
   test('with the policy drop it takes two looks in a row', async () => {
-    let looks = 0;
-    const values = [1_000, 10, 1_000, new Error('Postgres is away'), 1_000];
-    const world = await guarding('drop', () => values[looks++]);
-    expect(await world.guard.untilExceeded(world.stop.signal)).toMatch(/^Postgres keeps 0 of 0 MiB of WAL/);
-    expect(looks).toBe(values.length);
+    const world = await guarding('drop');
+    let look = 0;
+    await world.looks([1_000, 10, 1_000, undefined, 1_000, new Error('Postgres is away'), 1_000, 10], (now) => {
+      if (world.drops === 0) look = now;
+    });
+    expect([world.drops, look]).toEqual([1, 6]);
+    expect(world.lines.find(({ type }) => type === 'source_stale')?.message).toMatch(
+      /Postgres keeps 0 of 0 MiB of WAL/,
+    );
+  });
+
+  test('and six while nobody leads, who might be able to catch up', async () => {
+    for (const standing of ['none', 'locked'] as const) {
+      const world = await guarding('drop');
+      world.standing = standing;
+      let look = 0;
+      await world.looks(Array<number>(10).fill(1_000), (now) => {
+        if (world.drops === 0) look = now;
+      });
+      expect([world.drops, look]).toEqual([1, 5]);
+    }
+  });
+
+  test('a slot whose WAL is stored already and only has to be confirmed is left alone, for a while', async () => {
+    const world = await guarding('drop');
+    world.storedLsn = 1_001_000n as Lsn;
+    let look = 0;
+    await world.looks(Array<number>(10).fill(1_000), (now) => {
+      if (world.drops === 0) look = now;
+    });
+    // Three intervals of patience after the first look, and then two looks.
+    expect([world.drops, look]).toEqual([1, 5]);
+    expect(world.types()[0]).toBe('wal_budget_exceeded');
+  });
+
+  test('the budget in time counts too', async () => {
+    const world = await guarding('drop', { ageMs: 3 * INTERVAL_MS });
+    let look = 0;
+    await world.looks(Array<number>(8).fill(10), (now) => {
+      if (world.drops === 0) look = now;
+    });
+    // Used up after three intervals, and two looks in a row have to say so.
+    expect([world.drops, look]).toEqual([1, 4]);
+    expect(world.types()).toEqual([
+      'wal_budget_warn',
+      'wal_budget_high',
+      'wal_budget_exceeded',
+      'source_stale',
+      expect.anything(),
+    ]);
   });
 
   test('without a slot there is nothing to guard', async () => {
-    const world = await guarding('drop', () => next());
-    const next = sequence([1_000, undefined, 1_000, undefined], () => world.stop.abort());
-    expect(await world.guard.untilExceeded(world.stop.signal)).toBeUndefined();
-    expect(world.guard.view).toBeUndefined();
+    const world = await guarding('drop');
+    await world.looks([1_000, undefined, 1_000, undefined]);
+    expect([world.drops, world.guard.report]).toEqual([0, { policy: 'drop' }]);
+  });
+});
+
+describe('a slot that is given up', () => {
+  test('ends the session first, is dropped once, and the source goes on after a while', async () => {
+    const world = await guarding('drop');
+    world.kept = () => 1_000;
+    let ended = false;
+    const session = world.gate.pass(async (signal) => {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      expect(world.drops).toBe(0);
+      ended = true;
+    }, new AbortController().signal);
+    await world.until(async () => {
+      if (world.drops === 0 || world.released > 0) return world.released > 0;
+      expect(world.gate.closedBecause).toMatch(/^The source is paused/);
+      expect(world.guard.report).toMatchObject({ staleSince: expect.any(String) as string });
+      return false;
+    });
+    await session;
+    expect([ended, world.drops, world.released]).toEqual([true, 1, 1]);
+    expect(world.now - world.droppedAt).toBeGreaterThanOrEqual(PAUSE_MS);
+    expect(world.gate.closedBecause).toBeUndefined();
+    expect(world.guard.report).toEqual({ policy: 'drop' });
   });
 
-  test('a dropped slot leaves a stale source, until a while has passed and NATS stores again', async () => {
-    const world = await guarding('drop', () => 1_000);
-    world.failDrops(2);
-    world.setNats(false);
-    const seen: (GuardRecord | undefined)[] = [];
-    world.onWait(async (waits) => {
-      if (waits === 4) world.setNats(true);
-      if (waits > 100) world.stop.abort();
-      seen.push(await world.record());
+  test('says of which incarnation, as soon as NATS stores, and does not go on before', async () => {
+    const world = await guarding('drop', { connect: false });
+    world.kept = () => 1_000;
+    world.nats = false;
+    let waits = 0;
+    await world.until(async () => {
+      if (world.drops === 0) return false;
+      waits += 1;
+      expect(waits < 100 ? world.released : 0).toBe(0);
+      // First it is not reached at all, then it does not store.
+      if (waits === 50) world.connect();
+      if (waits === 100) world.nats = true;
+      return world.released > 0;
     });
-    const began = world.clock.now();
-    await world.guard.drop('too much', world.stop.signal);
-    expect(world.drops()).toBe(1);
-    expect(world.clock.now() - began).toBeGreaterThanOrEqual(60_000);
-    expect(seen).toContainEqual({ stage: 'exceeded', shedding: true, staleSince: began, reason: 'too much' });
-    expect(await world.record()).toMatchObject({ stage: 'ok', shedding: false });
-    expect(await world.record()).not.toHaveProperty('staleSince');
+    expect(waits).toBeGreaterThan(100);
+    expect(await world.record()).toMatchObject({
+      stage: 'exceeded',
+      shedding: false,
+      stale: { incarnation: 7, since: world.droppedAt },
+    });
+    expect(world.types().filter((type) => type === 'NATS does not store, the source stays paused')).toHaveLength(1);
+  });
+
+  test('stays when another process takes the lock in between', async () => {
+    const world = await guarding('drop');
+    world.dropsFail.push('lock taken');
+    await world.looks([1_000, 1_000, 10, 10]);
+    expect([world.drops, world.gate.closedBecause]).toEqual([0, undefined]);
+    expect(world.types()).not.toContain('source_stale');
+  });
+
+  test('is tried again when that fails, and then the source goes on', async () => {
+    const world = await guarding('drop');
+    world.dropsFail.push(...Array<'fails'>(6).fill('fails'));
+    const attempts: number[] = [];
+    world.kept = () => 1_000;
+    await world.until(() => {
+      if (world.gate.closedBecause === undefined) attempts.push(6 - world.dropsFail.length);
+      return world.drops > 0;
+    });
+    expect([...new Set(attempts)]).toEqual([0, 5]);
+    expect(world.drops).toBe(1);
+  });
+
+  test('whose lock is lost meanwhile is no longer ours to wait for', async () => {
+    const world = await guarding('drop');
+    world.kept = () => 1_000;
+    world.nats = false;
+    await world.until(() => {
+      if (world.drops > 0) world.lost.abort();
+      return world.released > 0;
+    });
+    expect([world.drops, world.gate.closedBecause, await world.record()]).toEqual([1, undefined, undefined]);
+  });
+
+  test('frees the lock when the process stops', async () => {
+    const world = await guarding('drop');
+    world.kept = () => 1_000;
+    world.nats = false;
+    await world.until(() => world.drops > 0);
+    expect(world.released).toBe(1);
   });
 });
