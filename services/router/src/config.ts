@@ -21,6 +21,9 @@ import { DEFAULT_LIMITS, type ShapeStoreLimits } from '@shapecast/shape-store';
 import { z } from 'zod';
 import { DEFAULT_MAX_SCANNED_CLAUSES } from './matching/shard-index.ts';
 
+/** Records that concern no shape may wait for a second, and a call to the store for several. */
+const MIN_STALL_GRACE_MS = 10_000;
+
 /** Settings of the router service. */
 export const routerConfig = z.object({
   ...commonConfig,
@@ -40,6 +43,10 @@ export const routerConfig = z.object({
     DEFAULT_MAX_SCANNED_CLAUSES,
     'Different where clauses of one table that no index serves; shapes beyond it are refused.',
   ),
+  stallGraceMs: milliseconds(
+    60_000,
+    'How long a shard may be stuck on a transaction; then it is started again, and next the shapes concerned rotate.',
+  ).refine((ms) => ms >= MIN_STALL_GRACE_MS, 'expected at least 10s'),
   heartbeatMs: milliseconds(1_000, 'How often this router tells the others that it lives; at least twice in a lease.'),
   tombstoneGraceMs: milliseconds(120_000, 'How long the data of an ended shape stays readable for those who read it.'),
   cleanupIntervalMs: milliseconds(10_000, 'How often the data of ended shapes is deleted.'),
@@ -56,6 +63,10 @@ export const routerConfig = z.object({
     'Encoded bytes of snapshots that all routers of a source together store in a second.',
   ),
   snapshotMaxBytes: bytes(10 * 1024 ** 3, 'Encoded size of a snapshot; a shape with a larger one is refused.'),
+  snapshotResumableBytes: bytes(
+    1024 ** 3,
+    'Size of a table from which on its snapshots are read in the order of the key, to go on where they were interrupted.',
+  ),
   snapshotLeaseMs: milliseconds(DEFAULT_LIMITS.leaseMs, 'Silence after which a snapshot is left to another router.'),
   pendingLogBytes: bytes(
     DEFAULT_LIMITS.pendingMaxBytes,
@@ -72,6 +83,12 @@ export const routerConfig = z.object({
   ),
   maxLogBytes: bytes(1024 ** 3, 'JSON bytes that the log of every shape may have; a shape with more rotates.'),
   maxLogRatio: count(4, 'A log may also have this many times the bytes of its snapshot.', 1),
+  maxShapes: count(
+    undefined,
+    'Shapes that the source may have; beyond it those that were not read for the longest time rotate. Unset: any number.',
+    1,
+  ),
+  expiryIntervalMs: milliseconds(60_000, 'How often shapes are counted for that limit, at least.'),
   sealIntervalMs: milliseconds(5_000, 'How often closed chunks of logs are looked for, to be compressed.'),
   compactionIntervalMs: milliseconds(
     600_000,
@@ -91,6 +108,7 @@ export const routerConfigNames = {
   subsetTimeoutMs: ['SHAPECAST_SUBSET_TIMEOUT'],
   windowBytes: ['SHAPECAST_ROUTER_WINDOW_BYTES'],
   maxScannedClauses: ['SHAPECAST_MAX_SCANNED_CLAUSES'],
+  stallGraceMs: ['ELECTRIC_FLUSH_STALL_GRACE_PERIOD'],
   heartbeatMs: ['SHAPECAST_ROUTER_HEARTBEAT'],
   tombstoneGraceMs: ['SHAPECAST_TOMBSTONE_GRACE'],
   cleanupIntervalMs: ['ELECTRIC_CLEANUP_INTERVAL_MS'],
@@ -100,10 +118,13 @@ export const routerConfigNames = {
   snapshotSafetyTimeoutMs: ['SHAPECAST_SNAPSHOT_SAFETY_TIMEOUT'],
   snapshotMaxBytesPerSecond: ['SHAPECAST_SNAPSHOT_MAX_BYTES_PER_S'],
   snapshotMaxBytes: ['SHAPECAST_SNAPSHOT_MAX_BYTES'],
+  snapshotResumableBytes: ['SHAPECAST_SNAPSHOT_RESUMABLE_BYTES'],
   snapshotLeaseMs: ['SHAPECAST_LEASE_SNAPSHOT'],
   catalogCheckMs: ['ELECTRIC_TWEAKS_SCHEMA_RECONCILER_PERIOD'],
   maxLogBytes: ['SHAPECAST_MAX_LOG_BYTES'],
   maxLogRatio: ['SHAPECAST_MAX_LOG_RATIO'],
+  maxShapes: ['ELECTRIC_MAX_SHAPES', 'ELECTRIC_EXPERIMENTAL_MAX_SHAPES'],
+  expiryIntervalMs: ['SHAPECAST_EXPIRY_INTERVAL'],
   sealIntervalMs: ['SHAPECAST_SEAL_INTERVAL'],
   compactionIntervalMs: ['SHAPECAST_COMPACTION_INTERVAL'],
   ...healthNames,

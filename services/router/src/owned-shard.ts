@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { encodeShardHint, shardHintSubject, type Hints } from '@shapecast/messaging';
+import { encodeShardHint, shardHintSubject, type Hints, type RotationJournal } from '@shapecast/messaging';
 import { emitEvent, type Logger } from '@shapecast/service-kit';
 import type {
   AppendBatch,
@@ -7,6 +7,7 @@ import type {
   ShapeStore,
   ShardId,
   ShardMeta,
+  ShardShapes,
   ShardState,
   WriteOutcome,
 } from '@shapecast/shape-store';
@@ -17,6 +18,7 @@ import { PendingStep, type StepLimits } from './pending-step.ts';
 interface OwnedShardDeps {
   readonly store: ShapeStore;
   readonly hints: Hints;
+  readonly journal: RotationJournal;
   /** Empty, and for this shard only. */
   readonly index: ShardIndex;
   readonly log: Logger;
@@ -75,7 +77,7 @@ export class OwnedShard {
 
   /** Takes the store's state of the shard for the truth. */
   async load(meta: ShardMeta): Promise<void> {
-    const shapes = await this.#deps.store.loadShapes(this.id);
+    const shapes = await this.#loadAll();
     this.index.reset(shapes.shapes);
     this.offerDue = true;
     this.#state = { epoch: meta.epoch, owner: meta.owner, ver: shapes.ver, cursor: meta.cursor };
@@ -101,21 +103,35 @@ export class OwnedShard {
 
   /** Loads what changed in the set of shapes, and matches the step at hand again. */
   async refresh(): Promise<void> {
-    const { store } = this.#deps;
     this.stale = false;
     const state = this.current();
-    const delta = await store.loadDelta(this.id, state.ver);
+    const delta = await this.#deps.store.loadDelta(this.id, state.ver);
     if (delta?.ver === state.ver) return;
     this.offerDue = true;
     if (delta) {
       this.index.apply(delta.changed);
       this.#state = { ...state, ver: delta.ver };
     } else {
-      const shapes = await store.loadShapes(this.id);
+      const shapes = await this.#loadAll();
       this.index.reset(shapes.shapes);
       this.#state = { ...state, ver: shapes.ver };
     }
     this.pending.matchAgain(this.start());
+  }
+
+  /** All shapes; those that a store which went back has brought to life again are ended first (spec R 12.5.7). */
+  async #loadAll(): Promise<ShardShapes> {
+    const { store, journal, log } = this.#deps;
+    await journal.current();
+    const loaded = await store.loadShapes(this.id);
+    const undead = loaded.shapes.flatMap(({ handle }) => {
+      const failure = journal.failureOf(handle);
+      return failure ? [[handle, failure] as const] : [];
+    });
+    if (undead.length === 0) return loaded;
+    log.warn({ handles: undead.length }, 'shapes that had ended are in the store again, ending them');
+    await this.rotate(undead);
+    return store.loadShapes(this.id);
   }
 
   /** Writes `batch`, after which the cursor stands where it ends; `held` is of the transaction that it ends in. */
@@ -152,9 +168,16 @@ export class OwnedShard {
     await this.rotate(new Map(ended.map(({ handle, failure }) => [handle, failure] as const)));
   }
 
-  /** They stay in the index until it is refreshed. Returns those that were alive. */
-  async rotate(handles: Iterable<readonly [string, ShapeFailure]>): Promise<readonly string[]> {
+  /**
+   * They stay in the index until it is refreshed. Returns those that were alive. What the tx stream implies happens again when
+   * the stream is read again; everything else is written to the journal first (spec R 12.5.7).
+   */
+  async rotate(
+    handles: Iterable<readonly [string, ShapeFailure]>,
+    isImplied: (failure: ShapeFailure) => boolean = () => false,
+  ): Promise<readonly string[]> {
     const ended = [...handles];
+    await this.#deps.journal.record(ended.filter(([, failure]) => !isImplied(failure)));
     const alive: string[] = [];
     for (const [handle, failure] of ended) {
       const rotated = await this.#deps.store.rotate(this.id, handle, failure);

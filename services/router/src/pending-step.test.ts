@@ -88,4 +88,63 @@ describe('what is remembered of a step', () => {
     expect(ends).toEqual(Array.from({ length: 16 }, (_, i) => i + 1));
     expect(taken).toHaveLength(16);
   });
+
+  test('a record that no step can be made of goes alone, after those before it, and tells whom it is about', () => {
+    const mine = itemShape({ where: "owner = 'a'" });
+    const pending = pendingOf([mine]);
+    const [first, second, third] = records(3, 1, 10) as [StreamRecord, StreamRecord, StreamRecord];
+    const poison = { ...second, record: { ...second.record, parts: poisoned(second) } } as StreamRecord;
+    const { read } = source([first, poison, third]);
+    expect(pending.collect(read, START, 0)).toBeUndefined();
+    expect(pending.step?.seq).toBe(first.seq);
+    // Not later, and not with anything else.
+    expect(pending.lingerMs(0)).toBe(0);
+    expect(pending.collect(read, START, 0)).toBeUndefined();
+    expect(pending.step?.seq).toBe(first.seq);
+    const { batch, held } = (pending.step as Step).finish();
+    pending.done();
+    const next: StepStart = { cursor: batch.to, held };
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      expect(() => pending.collect(read, next, 0)).toThrow('no value');
+      expect(pending.step).toBeUndefined();
+      expect(pending.waiting).toBe(true);
+      expect(pending.involved()).toEqual(new Set([mine.handle]));
+    }
+  });
+
+  test('what does not get through is taken apart, and so is what comes up to where it was found', () => {
+    const mine = itemShape({ where: "owner = 'a'" });
+    const pending = pendingOf([mine]);
+    const all = records(6, 1, 10);
+    const { read } = source(all);
+    pending.collect(read, START, 0);
+    expect(pending.step?.seq).toBe(all[5]?.seq);
+    pending.oneByOne(START);
+    const sizes: (number | undefined)[] = [];
+    let start: StepStart = START;
+    while (pending.waiting) {
+      sizes.push(pending.step?.seq);
+      expect(pending.involved()).toEqual(new Set(pending.step?.made ? [mine.handle] : []));
+      const { batch, held } = (pending.step as Step).finish();
+      start = { cursor: batch.to, held };
+      pending.done();
+      pending.collect(read, start, 0);
+    }
+    expect(sizes).toEqual(all.map(({ seq }) => seq));
+  });
 });
+
+/** The parts of a record, with a change in it that cannot be looked at. */
+function poisoned({ record }: StreamRecord): unknown {
+  if (record.kind !== 'data') throw new Error('not data');
+  const part = record.parts[0];
+  const [change] = part?.changes ?? [];
+  const bad = {
+    op: change?.op,
+    relation: change?.relation,
+    get kind(): string {
+      throw new Error('no value');
+    },
+  };
+  return [{ ...part, changes: [bad] }];
+}

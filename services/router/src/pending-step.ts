@@ -1,6 +1,7 @@
 import type { Relation } from '@shapecast/log';
 import type { ShardIndex } from './matching/shard-index.ts';
 import { Step, type StepStart } from './matching/step.ts';
+import { concernedBy } from './stall/concerned.ts';
 import type { TakeLimits } from './stream/record-window.ts';
 import type { StreamRecord } from './stream/stream-record.ts';
 
@@ -38,6 +39,8 @@ export class PendingStep {
   #waitsFor: Relation | undefined;
   /** Appends in a row that a new version of the set of shapes made void. */
   #conflicts = 0;
+  /** Records up to here go one by one. */
+  #aloneUntil = 0;
 
   constructor(index: ShardIndex, limits: StepLimits) {
     this.#index = index;
@@ -47,6 +50,24 @@ export class PendingStep {
   /** Undefined while there is nothing to append. */
   get step(): Step | undefined {
     return this.#step;
+  }
+
+  /** Records were taken from the stream and are not appended yet. */
+  get waiting(): boolean {
+    return this.#step !== undefined || this.#ahead.length > 0;
+  }
+
+  /**
+   * Shapes that the next append, or the record that no step can be made of, is about: what may be to blame when that does not
+   * get through.
+   */
+  involved(): ReadonlySet<string> {
+    if (this.#records.length > 0 && this.#step) {
+      const { touched, doubts } = this.#step.finish();
+      return new Set([...touched, ...doubts.map(({ handle }) => handle)]);
+    }
+    const [next] = this.#ahead;
+    return next === undefined ? new Set() : concernedBy(next.record, this.#index);
   }
 
   /** A relation whose shapes have to be compiled before `collect` goes on. */
@@ -84,7 +105,13 @@ export class PendingStep {
         }
         if (this.#step === undefined) this.#since = nowMs;
         this.#step ??= new Step(this.#index, start);
-        if (!this.#step.add(record)) return record;
+        try {
+          if (!this.#step.add(record)) return record;
+        } catch (error) {
+          this.#ahead = [...records.slice(i), ...this.#ahead];
+          this.#setAside(record, start, error);
+          return undefined;
+        }
         this.#records.push(record);
         this.#changes += record.changes;
         this.#bytes += record.bytes;
@@ -117,9 +144,37 @@ export class PendingStep {
     if (this.#conflicts < CONFLICTS_TO_SHRINK || this.#records.length < 2) return;
     const keep = Math.ceil(this.#records.length / 2);
     this.#ahead = [...this.#records.slice(keep), ...this.#ahead];
-    this.#records = this.#records.slice(0, keep);
+    this.#keep(keep);
+  }
+
+  #keep(count: number): void {
+    this.#records = this.#records.slice(0, count);
     this.#changes = this.#records.reduce((sum, record) => sum + record.changes, 0);
     this.#bytes = this.#records.reduce((sum, record) => sum + record.bytes, 0);
+  }
+
+  /** No step can be made of `record`: those before it go first, then it is tried alone. */
+  #setAside(record: StreamRecord, start: StepStart, error: unknown): void {
+    const [before] = this.#records;
+    this.#aloneUntil = Math.max(this.#aloneUntil, record.seq);
+    if (before === undefined) {
+      this.#clear();
+      throw error;
+    }
+    // What the record left in the step must not be written.
+    this.matchAgain(start);
+  }
+
+  /**
+   * Something that is not the store's outage keeps the step from being appended: its records go one by one, and so do the next
+   * ones up to `untilSeq`, so that the one to blame is found and the others get through.
+   */
+  oneByOne(start: StepStart, untilSeq = 0): void {
+    this.#aloneUntil = Math.max(this.#aloneUntil, untilSeq, this.#records.at(-1)?.seq ?? 0);
+    if (this.#records.length < 2) return;
+    this.#ahead = [...this.#records.slice(1), ...this.#ahead];
+    this.#keep(1);
+    this.matchAgain(start);
   }
 
   /** The step was appended. */
@@ -144,7 +199,9 @@ export class PendingStep {
   #isFull(): boolean {
     const { maxStepChanges, maxLingerRecords, maxStepEntries, maxStepBytes } = this.#limits;
     const step = this.#step;
+    const last = this.#records.at(-1);
     return (
+      (last !== undefined && last.seq <= this.#aloneUntil) ||
       this.#changes >= maxStepChanges ||
       this.#bytes >= maxStepBytes ||
       this.#records.length >= maxLingerRecords ||

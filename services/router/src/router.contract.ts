@@ -169,7 +169,7 @@ export function describeRouter(name: string, openStore: () => ShapeStore): void 
       expect(log.at(-1)?.offset).toBe(`${lsn}_${2 * 2_999}`);
     });
 
-    test('another router goes on in the middle of a transaction', async () => {
+    test('T53 another router goes on in the middle of a transaction', async () => {
       const harness = await start({ shards: 1 });
       const first = await harness.startRouter('one');
       const shape = await harness.createShape();

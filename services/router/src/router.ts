@@ -4,8 +4,11 @@ import { ShapecastError } from '@shapecast/errors';
 import {
   BUCKETS,
   ddlHintSubject,
+  HandleRecords,
   introspectSubject,
   keepConditionRecord,
+  RotationJournal,
+  SourceSleep,
   type Messaging,
   type SourceRecord,
 } from '@shapecast/messaging';
@@ -23,6 +26,7 @@ import { Membership } from './membership/membership.ts';
 import { assignShards } from './membership/rendezvous.ts';
 import type { MatchingReport } from './matching/matching-report.ts';
 import { PoolConditions } from './pool-conditions.ts';
+import { DatabaseRest } from './sleep/database-rest.ts';
 import { SourceShards } from './source-shards.ts';
 import { SnapshotQueue } from './snapshot/snapshot-queue.ts';
 import { SubsetServer } from './subset/subset-server.ts';
@@ -51,6 +55,8 @@ export interface RouterOptions {
   readonly snapshotBytesPerSecond?: number;
   /** Encoded size of one snapshot (spec O 3.4). */
   readonly snapshotMaxBytes?: number;
+  /** Size of a table from which on an interrupted snapshot goes on where it was. */
+  readonly snapshotResumableBytes?: number;
   /** The store's lease of a snapshot attempt, which is renewed five times as often. */
   readonly snapshotLeaseMs?: number;
   /** How often the log tells how far a snapshot is. */
@@ -72,6 +78,8 @@ export interface RouterOptions {
   readonly sweepGraceMs?: number;
   /** How often data is looked for that may be deleted by then. */
   readonly sweepIntervalMs?: number;
+  /** How long a shard may be stuck on a transaction (spec R 13.5.2). */
+  readonly stallGraceMs?: number;
   readonly worker?: Partial<ShardWorkerOptions>;
   readonly upkeep?: Partial<UpkeepOptions>;
 }
@@ -81,7 +89,9 @@ export interface Router extends Component {
 }
 
 const SWEEP_INTERVAL_MS = 10_000;
+const SWEEP_GRACE_MS = 120_000;
 const CATALOG_CHECK_MS = 10_000;
+const STALL_GRACE_MS = 60_000;
 /** However often the report is asked for, going over the templates of all tables takes a moment. */
 const MATCHING_REPORT_MS = 1_000;
 /** Bound of `randomInt`. */
@@ -102,8 +112,12 @@ class RouterService implements Router {
   readonly #subsets: SubsetServer;
   readonly #tables: TableRecords;
   readonly #upkeep: Upkeep;
+  readonly #journal: RotationJournal;
+  readonly #handles: HandleRecords;
   readonly #conditions: ConditionBoard;
   readonly #pools: PoolConditions;
+  readonly #sleep: SourceSleep;
+  readonly #rest: DatabaseRest;
   readonly #stop = new AbortController();
   readonly #wake = new Latch();
   readonly #loops: Promise<void>[] = [];
@@ -118,7 +132,10 @@ class RouterService implements Router {
 
   constructor(given: RouterDeps, options: RouterOptions) {
     this.#conditions = new ConditionBoard(given.clock);
-    this.#pools = new PoolConditions(given.database, { clock: given.clock, board: this.#conditions });
+    const sleepDeps = { ...given, registries: given.messaging.registries };
+    this.#sleep = new SourceSleep(sleepDeps, options.source);
+    this.#rest = new DatabaseRest({ ...given, sleep: this.#sleep });
+    this.#pools = new PoolConditions(this.#rest.database, { clock: given.clock, board: this.#conditions });
     const deps = { ...given, database: this.#pools.database };
     this.#deps = deps;
     this.#options = options;
@@ -127,11 +144,14 @@ class RouterService implements Router {
     const { source, routerId } = options;
     this.#membership = new Membership(
       { registries: messaging.registries, clock, log: this.#log },
-      { source, routerId, heartbeatMs: options.heartbeatMs ?? 1_000 },
+      { source, routerId, heartbeatMs: options.heartbeatMs ?? 1_000, busy: () => this.#busy() },
       () => this.#wake.set(),
     );
+    const { registries, hints } = messaging;
+    this.#journal = new RotationJournal({ registries, clock, log: this.#log }, source);
+    this.#handles = new HandleRecords({ registries, clock, log: this.#log }, source);
     this.#snapshots = new SnapshotQueue(
-      { ...deps, log: this.#log, rpc: messaging.rpc, hints: messaging.hints },
+      { ...deps, log: this.#log, rpc: messaging.rpc, hints, journal: this.#journal },
       {
         source,
         concurrency: options.snapshotConcurrency ?? 16,
@@ -139,6 +159,7 @@ class RouterService implements Router {
         bytesPerSecond: () =>
           (options.snapshotBytesPerSecond ?? 64 * 1024 * 1024) / Math.max(1, this.#membership.live.length),
         ...(options.snapshotMaxBytes === undefined ? {} : { maxBytes: options.snapshotMaxBytes }),
+        ...(options.snapshotResumableBytes === undefined ? {} : { resumableBytes: options.snapshotResumableBytes }),
         ...(options.snapshotLeaseMs === undefined ? {} : { leaseMs: options.snapshotLeaseMs }),
         ...(options.snapshotProgressMs === undefined ? {} : { progressMs: options.snapshotProgressMs }),
       },
@@ -147,7 +168,13 @@ class RouterService implements Router {
       { rpc: messaging.rpc, database: deps.database, clock, log: this.#log },
       { source, concurrency: options.subsetConcurrency ?? 8, timeoutMs: options.subsetTimeoutMs ?? 30_000 },
     );
-    this.#upkeep = new Upkeep({ clock, log: this.#log }, upkeepJobs(deps, { ...DEFAULT_UPKEEP, ...options.upkeep }));
+    this.#upkeep = new Upkeep(
+      { clock, log: this.#log },
+      upkeepJobs(
+        { ...deps, log: this.#log, registries, hints, journal: this.#journal, handles: this.#handles },
+        { ...DEFAULT_UPKEEP, sweepGraceMs: options.sweepGraceMs ?? SWEEP_GRACE_MS, ...options.upkeep },
+      ),
+    );
     this.#tables = new TableRecords({ registries: messaging.registries, clock, log: this.#log }, source);
   }
 
@@ -162,6 +189,7 @@ class RouterService implements Router {
       status: this.#wanted === undefined || !connected ? 'starting' : settled ? 'active' : 'taking over',
       source: this.#options.source,
       conditions: this.#conditions.report(),
+      asleep: this.#sleep.asleep,
       messaging: messaging.connected(),
       store: store.connected(),
       incarnation: this.#record?.incarnation,
@@ -196,11 +224,15 @@ class RouterService implements Router {
     ];
     this.#loops.push(
       this.#membership.run(signal),
+      this.#journal.run(signal),
+      this.#handles.run(signal),
       this.#watchSource(signal),
       this.#reconcile(signal),
       this.#sweep(signal),
       this.#tables.run(signal),
       this.#pools.run(signal),
+      this.#sleep.run(signal),
+      this.#rest.run(() => this.#busy(), signal),
       this.#tellConditions(signal),
     );
   }
@@ -220,6 +252,12 @@ class RouterService implements Router {
   #followDdl(): () => void {
     const look = () => this.#shards?.poke();
     return this.#deps.messaging.hints.subscribe(ddlHintSubject(this.#options.source), look, look);
+  }
+
+  /** Somebody waits for what this router reads from the database. */
+  #busy(): boolean {
+    const [snapshots, subsets] = [this.#snapshots.report(), this.#subsets.report()];
+    return snapshots.running + snapshots.waiting + subsets.running + subsets.waiting > 0;
   }
 
   #tellConditions(signal: AbortSignal): Promise<void> {
@@ -328,6 +366,7 @@ class RouterService implements Router {
       {
         ...this.#deps,
         hints: this.#deps.messaging.hints,
+        journal: this.#journal,
         registries: this.#deps.messaging.registries,
         seen: (relation) => this.#tables.seen(relation.schema, relation.name, relation),
         stream,
@@ -339,6 +378,7 @@ class RouterService implements Router {
         windowBytes: windowBytes ?? 16 * 1024 * 1024,
         worker: { ...DEFAULT_WORKER_OPTIONS, ...worker },
         catalog: { intervalMs: this.#options.catalogCheckMs ?? CATALOG_CHECK_MS },
+        stallGraceMs: this.#options.stallGraceMs ?? STALL_GRACE_MS,
         matching: {
           seed: this.#seed,
           shards: record.shards,
@@ -354,7 +394,7 @@ class RouterService implements Router {
     while (!signal.aborted) {
       await clock.sleep(this.#options.sweepIntervalMs ?? SWEEP_INTERVAL_MS, signal).catch(() => undefined);
       if (signal.aborted) return;
-      await this.#shards?.sweep(this.#options.sweepGraceMs ?? 120_000);
+      await this.#shards?.sweep(this.#options.sweepGraceMs ?? SWEEP_GRACE_MS);
     }
   }
 }

@@ -127,7 +127,10 @@ export class ShardPlace {
     if (place === undefined) return this.#seek(cursor.seq + 1);
     const gap = { shard: this.#shard.id.shard, from: cursor.seq + 1, to: place.seq - 1 };
     if (index.size > 0) emitEvent(log, 'stream_gap', gap);
-    await this.#shard.rotate([...index.all()].map(({ handle }) => [handle, GAP] as const));
+    await this.#shard.rotate(
+      [...index.all()].map(({ handle }) => [handle, GAP] as const),
+      () => true,
+    );
     await this.#shard.refresh();
     this.#shard.held = undefined;
     await this.#shard.skip();

@@ -1,20 +1,23 @@
-import { comparePositions, type Relation } from '@shapecast/log';
-import { decodeShardHint, type Hints, type TxStream } from '@shapecast/messaging';
+import { isShapecastError } from '@shapecast/errors';
+import { comparePositions, formatPosition, type Relation } from '@shapecast/log';
+import { decodeShardHint, type Hints, type RotationJournal, type TxStream } from '@shapecast/messaging';
 import { Backoff, emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
 import type { ShapeFailure, ShapeStore, ShardCursor, ShardId, ShardMeta, ShardState } from '@shapecast/shape-store';
 import { Latch } from './latch.ts';
 import type { RoutedShape } from './matching/routed-shape.ts';
 import type { ShardIndex } from './matching/shard-index.ts';
-import type { Step } from './matching/step.ts';
+import { POISON, type Step } from './matching/step.ts';
 import { OwnedShard } from './owned-shard.ts';
 import type { StepLimits } from './pending-step.ts';
 import { ShardPlace } from './shard-place.ts';
+import type { WorkerSight } from './stall/stall-watch.ts';
 import type { SnapshotQueue } from './snapshot/snapshot-queue.ts';
 import type { RecordWindow } from './stream/record-window.ts';
 
 interface ShardWorkerDeps {
   readonly store: ShapeStore;
   readonly hints: Hints;
+  readonly journal: RotationJournal;
   readonly stream: TxStream;
   readonly window: RecordWindow;
   readonly snapshots: SnapshotQueue;
@@ -29,6 +32,8 @@ interface ShardWorkerDeps {
 export interface ShardWorkerOptions extends StepLimits {
   /** How often the shard's meta is read to notice loss and lost hints (spec R 12.5.2). */
   readonly metaPollMs: number;
+  /** Records up to this sequence are applied one by one: a worker before this one was stuck there. */
+  readonly oneByOneUntil?: number;
 }
 
 export const DEFAULT_WORKER_OPTIONS: ShardWorkerOptions = {
@@ -56,7 +61,13 @@ export class ShardWorker {
   /** Of the run: aborts when the shard is to be given up. */
   #signal: AbortSignal = AbortSignal.abort();
   #polledAt = 0;
+  /** Shapes of ours that somebody has put into the journal, to end them. */
+  readonly #journalled = new Set<string>();
   #lastError: string | undefined;
+  /** The last failure was the store's, NATS's or the database's. */
+  #outage = false;
+  /** Pieces of long work that were done. */
+  #busy = 0;
 
   constructor(deps: ShardWorkerDeps, shard: ShardId, options: ShardWorkerOptions) {
     this.#deps = deps;
@@ -64,6 +75,24 @@ export class ShardWorker {
     this.#log = deps.log.child({ shard: shard.shard, incarnation: shard.incarnation });
     this.#shard = new OwnedShard({ ...deps, log: this.#log }, shard, options);
     this.#place = new ShardPlace({ ...deps, log: this.#log }, this.#shard, this.#wake);
+  }
+
+  /** For who watches over it; undefined while the shard is not owned. */
+  sight(): WorkerSight | undefined {
+    const { state, pending } = this.#shard;
+    if (state === undefined) return undefined;
+    const { seq, position } = state.cursor;
+    return {
+      place: `${seq} ${formatPosition(position)}`,
+      busy: this.#busy,
+      waiting: pending.waiting,
+      outage: this.#outage || !this.#deps.store.connected(),
+    };
+  }
+
+  /** Shapes that may be what keeps the shard from going on. */
+  involved(): ReadonlySet<string> {
+    return this.#shard.pending.involved();
   }
 
   get shard(): ShardId {
@@ -119,12 +148,14 @@ export class ShardWorker {
       (payload) => this.#onHint(payload),
       () => this.#refreshSoon(),
     );
+    const stopJournal = this.#deps.journal.onRecorded((handles) => this.#onJournal(handles));
     const job = new AbortController();
     const abandon = () => job.abort(new Error('the shard is no longer owned'));
     signal.addEventListener('abort', abandon, { once: true });
     try {
       await this.#acquire(signal);
       if (!this.owned) return 'released';
+      this.#shard.pending.oneByOne(this.#shard.start(), this.#options.oneByOneUntil);
       const { owner, epoch } = this.#shard.current();
       emitEvent(this.#log, 'shard_owner_changed', { shard: this.#shard.id.shard, owner, epoch });
       onOwned(job.signal);
@@ -133,6 +164,7 @@ export class ShardWorker {
       abandon();
       signal.removeEventListener('abort', abandon);
       stopHints();
+      stopJournal();
       this.#place.close();
       await this.#shard.release();
     }
@@ -151,6 +183,7 @@ export class ShardWorker {
       try {
         await attempt();
         this.#lastError = undefined;
+        this.#outage = false;
         return;
       } catch (err) {
         this.#failed(err, 'shard cannot be loaded, retrying');
@@ -161,6 +194,7 @@ export class ShardWorker {
 
   #failed(err: unknown, message: string): void {
     this.#lastError = err instanceof Error ? err.message : String(err);
+    this.#outage = isShapecastError(err) && err.retryable;
     this.#log.warn({ err }, message);
   }
 
@@ -186,9 +220,11 @@ export class ShardWorker {
         }
         if (this.#lastError !== undefined) this.#log.info({}, 'shard goes on');
         this.#lastError = undefined;
+        this.#outage = false;
         backoff.reset();
       } catch (err) {
         this.#failed(err, 'shard cannot go on, retrying');
+        if (!this.#outage && this.owned) this.#shard.pending.oneByOne(this.#shard.start());
         await backoff.wait(signal).catch(() => undefined);
         if (signal.aborted) break;
         // What was written before the failure is for the store to say.
@@ -226,7 +262,7 @@ export class ShardWorker {
     const { step } = pending;
     if (step && step.rotations.size > 0) {
       this.#forgetTables([...step.rotations.keys()].map((handle) => shard.index.get(handle)));
-      await shard.rotate(step.rotations);
+      await shard.rotate(step.rotations, (failure) => failure !== POISON);
       await shard.refresh();
       return 'on';
     }
@@ -248,6 +284,7 @@ export class ShardWorker {
     const startedAt = clock.now();
     await this.#shard.index.compile(relation, async () => {
       await new Promise((resolve) => setImmediate(resolve));
+      this.#busy += 1;
       signal.throwIfAborted();
     });
     const table = `${relation.schema}.${relation.name}`;
@@ -296,6 +333,26 @@ export class ShardWorker {
     this.#refreshSoon();
   }
 
+  #onJournal(handles: readonly string[]): void {
+    for (const handle of handles) if (this.#shard.index.get(handle)) this.#journalled.add(handle);
+    if (this.#journalled.size > 0) this.#refreshSoon();
+  }
+
+  /** Whoever recorded a shape may not have got to ending it. */
+  async #endJournalled(): Promise<void> {
+    const { journal } = this.#deps;
+    const due = [...this.#journalled].flatMap((handle) => {
+      const failure = this.#shard.index.get(handle) && journal.failureOf(handle);
+      return failure ? [[handle, failure] as const] : [];
+    });
+    if (due.length > 0) {
+      await this.#shard.rotate(due);
+      this.#shard.stale = true;
+    }
+    for (const [handle] of due) this.#journalled.delete(handle);
+    for (const handle of this.#journalled) if (!this.#shard.index.get(handle)) this.#journalled.delete(handle);
+  }
+
   #refreshSoon(): void {
     this.#shard.stale = true;
     this.#wake.set();
@@ -314,6 +371,7 @@ export class ShardWorker {
     if (meta.epoch !== state.epoch || meta.owner !== state.owner) return 'lost';
     if (meta.ver !== state.ver) this.#shard.stale = true;
     if (!sameCursor(meta.cursor, state.cursor)) await this.#recover();
+    if (this.#journalled.size > 0) await this.#endJournalled();
     return 'on';
   }
 

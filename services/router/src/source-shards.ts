@@ -1,8 +1,8 @@
 import type { SourceDatabase, TableToPublish } from '@shapecast/change-source';
-import type { Hints, Registries, TxStream } from '@shapecast/messaging';
-import type { Clock, Logger } from '@shapecast/service-kit';
+import type { Hints, Registries, RotationJournal, TxStream } from '@shapecast/messaging';
+import { emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
 import type { RelationInfo } from '@shapecast/shape';
-import type { ShapeStore } from '@shapecast/shape-store';
+import type { ShapeFailure, ShapeStore } from '@shapecast/shape-store';
 import { EvaluationLog } from './matching/evaluation-log.ts';
 import { reportMatching, type MatchingReport } from './matching/matching-report.ts';
 import { ShardIndex, type ShardIndexOptions } from './matching/shard-index.ts';
@@ -13,11 +13,13 @@ import type { SnapshotQueue } from './snapshot/snapshot-queue.ts';
 import { RecordWindow } from './stream/record-window.ts';
 import { HistoryStore } from './schema/history-store.ts';
 import { Reconciler, type ReconcilerOptions } from './schema/reconciler.ts';
+import { StallWatch, type Remedy } from './stall/stall-watch.ts';
 import type { Upkeep } from './upkeep/upkeep.ts';
 
 interface SourceShardsDeps {
   readonly store: ShapeStore;
   readonly hints: Hints;
+  readonly journal: RotationJournal;
   readonly stream: TxStream;
   readonly snapshots: SnapshotQueue;
   readonly upkeep: Upkeep;
@@ -34,6 +36,8 @@ interface SourceShardsOptions {
   readonly worker: ShardWorkerOptions;
   readonly matching: Omit<ShardIndexOptions, 'onEvaluationError' | 'onRelationBelow'>;
   readonly catalog: ReconcilerOptions;
+  /** How long a shard may be stuck on records that are at hand before something is done about it (spec R 13.5.2). */
+  readonly stallGraceMs: number;
   /** Told the owned shards whenever they change. */
   readonly onOwned: (owned: readonly number[]) => void;
 }
@@ -47,6 +51,10 @@ interface Running {
 /** A shard that was lost to another router is not fought for: membership gets this long to tell who should have it. */
 const LOST_PAUSE_MS = 1_000;
 const WINDOW_STALL_MS = 500;
+const SWEEPS_PER_ROUND = 20;
+/** A stall is found after so many looks in a row that found no progress. */
+const STALL_LOOKS = 12;
+const STALLED: ShapeFailure = { code: 'SCHEMA_CHANGED', message: 'A transaction could not be applied to the shape.' };
 
 /** The shards of one incarnation that this process owns or tries to own, and the record window they share. */
 export class SourceShards {
@@ -59,6 +67,7 @@ export class SourceShards {
   readonly #stopWatching = new AbortController();
   readonly #running = new Map<number, Running>();
   readonly #lostAt = new Map<number, number>();
+  readonly #stalls = new Map<number, StallWatch>();
 
   constructor(deps: SourceShardsDeps, options: SourceShardsOptions) {
     this.#deps = deps;
@@ -72,7 +81,12 @@ export class SourceShards {
     const watch = new PublicationWatch({ ...deps, shards: owned }, options.catalog);
     const usage = new UsageReport({ ...deps, shards: owned }, deps.stream.id);
     const { signal } = this.#stopWatching;
-    this.#watching = Promise.all([this.#reconciler.run(signal), watch.run(signal), usage.run(signal)]);
+    this.#watching = Promise.all([
+      this.#reconciler.run(signal),
+      watch.run(signal),
+      usage.run(signal),
+      this.#watchStalls(signal),
+    ]);
   }
 
   get incarnation(): number {
@@ -101,6 +115,10 @@ export class SourceShards {
   take(shard: number): void {
     if (this.#running.has(shard)) return;
     if (this.#deps.clock.now() - (this.#lostAt.get(shard) ?? -Infinity) < LOST_PAUSE_MS) return;
+    this.#start(shard, this.#options.worker);
+  }
+
+  #start(shard: number, options: ShardWorkerOptions): void {
     const abort = new AbortController();
     const id = { ...this.#deps.stream.id, shard };
     const index = new ShardIndex({
@@ -109,7 +127,7 @@ export class SourceShards {
       onRelationBelow: (oid, below) => this.#reconciler.showed(oid, below),
     });
     const observe = (oid: number, signal: AbortSignal) => this.#reconciler.observe(oid, signal);
-    const worker = new ShardWorker({ ...this.#deps, observe, index, window: this.#window }, id, this.#options.worker);
+    const worker = new ShardWorker({ ...this.#deps, observe, index, window: this.#window }, id, options);
     const done = this.#run(shard, worker, abort.signal);
     this.#running.set(shard, { worker, abort, done });
   }
@@ -132,7 +150,10 @@ export class SourceShards {
     for (const { worker } of [...this.#running.values()]) {
       if (!worker.owned) continue;
       try {
-        await this.#deps.store.sweep(worker.shard, graceMs);
+        // A bounded number per call, so that many that ended together go together.
+        for (let calls = 0; calls < SWEEPS_PER_ROUND; calls += 1) {
+          if ((await this.#deps.store.sweep(worker.shard, graceMs)) === 0) break;
+        }
       } catch (err) {
         this.#deps.log.debug({ err, shard: worker.shard.shard }, 'ended shapes were not swept');
       }
@@ -145,20 +166,62 @@ export class SourceShards {
       const outcome = await worker.run((owned) => {
         this.#announce();
         upkeep = this.#deps.upkeep.run(
-          { id: worker.shard, index: worker.index, rotate: (handles) => worker.rotate(handles) },
+          {
+            id: worker.shard,
+            shards: this.#options.matching.shards ?? 1,
+            index: worker.index,
+            rotate: (handles) => worker.rotate(handles),
+          },
           owned,
         );
       }, signal);
-      if (outcome === 'lost') this.#lostAt.set(shard, this.#deps.clock.now());
+      if (outcome === 'lost' && this.#isCurrent(shard, worker)) this.#lostAt.set(shard, this.#deps.clock.now());
     } catch (err) {
-      this.#lostAt.set(shard, this.#deps.clock.now());
+      if (this.#isCurrent(shard, worker)) this.#lostAt.set(shard, this.#deps.clock.now());
       this.#deps.log.error({ err, shard }, 'shard worker failed, starting it again');
     } finally {
-      this.#running.delete(shard);
+      if (this.#isCurrent(shard, worker)) this.#running.delete(shard);
       this.#announce();
       // Its turn, if it has one, ends soon, and need not be over before another router begins.
       await upkeep;
     }
+  }
+
+  #isCurrent(shard: number, worker: ShardWorker): boolean {
+    return this.#running.get(shard)?.worker === worker;
+  }
+
+  async #watchStalls(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#deps.clock.sleep(this.#options.stallGraceMs / STALL_LOOKS, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      for (const shard of this.#stalls.keys()) if (!this.#running.has(shard)) this.#stalls.delete(shard);
+      for (const [shard, { worker }] of [...this.#running]) {
+        const watch = this.#stalls.get(shard) ?? new StallWatch(STALL_LOOKS);
+        this.#stalls.set(shard, watch);
+        const remedy = watch.look(worker.sight());
+        if (remedy) void this.#unstick(shard, worker, remedy);
+      }
+    }
+  }
+
+  /**
+   * Starts a stuck worker again, without waiting for what it hangs in: the new one owns the shard under a higher epoch, so that
+   * nothing the old one may still write gets through.
+   */
+  async #unstick(shard: number, worker: ShardWorker, remedy: Remedy): Promise<void> {
+    const { log } = this.#deps;
+    const { cursorSeq: seq } = worker.report();
+    const handles = remedy === 'rotate' ? worker.involved() : new Set<string>();
+    emitEvent(log, 'flush_tracker.stall_detected', { shard, seq, remedy, shapes: handles.size });
+    try {
+      await worker.rotate([...handles].map((handle) => [handle, STALLED] as const));
+    } catch (err) {
+      log.warn({ err, shard }, 'the shapes that a shard is stuck on could not be ended, trying again later');
+    }
+    if (!this.#isCurrent(shard, worker) || this.#stopWatching.signal.aborted) return;
+    this.drop(shard);
+    this.#start(shard, { ...this.#options.worker, oneByOneUntil: this.#window.lastSeq });
   }
 
   *#owned(): Generator<ShardWorker> {

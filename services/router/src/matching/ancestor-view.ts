@@ -22,7 +22,7 @@ const known = new WeakMap<Relation, readonly AncestorView[]>();
 export function ancestorViews(relation: Relation): readonly AncestorView[] {
   let views = known.get(relation);
   if (views === undefined) {
-    views = (relation.ancestors ?? []).map((ancestor) => viewOf(relation, ancestor));
+    views = (relation.ancestors ?? []).map((ancestor, i) => viewOf(relation, ancestor, i));
     known.set(relation, views);
   }
   return views;
@@ -32,9 +32,13 @@ export function isAncestor(relation: Relation): relation is AncestorRelation {
   return 'shownBy' in relation;
 }
 
-function viewOf(below: Relation, { oid, columns, keyColumns, joined }: Ancestor): AncestorView {
-  const { schema, name, replicaIdentity } = below;
-  const base = { oid, schema, name, replicaIdentity, keyColumns, shownBy: below, joined };
+function viewOf(below: Relation, { oid, columns, keyColumns, joined }: Ancestor, place: number): AncestorView {
+  const { schema, name, replicaIdentity, published } = below;
+  const by = published?.above[place];
+  const base = {
+    ...{ oid, schema, name, replicaIdentity, keyColumns, shownBy: below, joined },
+    ...(published === undefined || by === undefined ? {} : { published: { ...published, by, above: [] } }),
+  };
   if (columns === undefined) {
     return { relation: { ...base, columns: below.columns }, project: (change) => change };
   }

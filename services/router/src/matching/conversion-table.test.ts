@@ -104,7 +104,7 @@ test.each<[string, [Row | null, Row | null][], Options, unknown[]]>([
   ['C2 insert FALSE', [[null, [1, 0, 'a', 'x']]], {}, []],
   ['C3 insert NULL', [[null, [1, null, 'a', 'x']]], {}, []],
   ['C4 both match, projected images equal', [[A, [1, 2, 'a', 'x']]], {}, []],
-  ['C5 changed column not selected', [[A, [1, 1, 'a', 'y']]], {}, []],
+  ['C5, T45 changed column not selected', [[A, [1, 1, 'a', 'y']]], {}, []],
   [
     'C6 changed column selected',
     [[A, [1, 1, 'a', 'y']]],
@@ -116,6 +116,12 @@ test.each<[string, [Row | null, Row | null][], Options, unknown[]]>([
     [[A, [1, 1, 'a', 'y']]],
     { columns: all, replica: 'full' },
     [{ update: '/"1"', value: { id: '1', s: 'a', x: 'y' }, old: { x: 'x' }, at: 0, last: true }],
+  ],
+  [
+    'T40 replica full, changes of a hidden column beside a selected one',
+    [[A, [1, 2, 'b', 'y']]],
+    { where: 'i4 > 0', replica: 'full' },
+    [{ update: '/"1"', value: { id: '1', s: 'b' }, old: { s: 'a' }, at: 0, last: true }],
   ],
   ['C8 moves out', [[A, [1, 0, 'a', 'x']]], {}, [{ delete: '/"1"', value: { id: '1' }, at: 0, last: true }]],
   [

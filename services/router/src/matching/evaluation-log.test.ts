@@ -39,7 +39,7 @@ test('keeps the texts of errors to itself that may quote a value', () => {
   expect(JSON.stringify(lines.filter(([level]) => level !== 'debug'))).not.toContain('secret');
 });
 
-test('writes a bounded number of lines a minute and says how many it left out', () => {
+test('T58 writes a bounded number of lines a minute and says how many it left out', () => {
   const { lines, pass, ...deps } = recorder();
   const log = new EvaluationLog(deps);
   const error = new ClauseEvaluationError('undecided', 'a value of type int4 cannot be read');

@@ -107,7 +107,7 @@ describe('a table with many shapes', () => {
     return (packed as StreamRecord).record;
   };
 
-  test('is compiled with pauses, and takes in what comes and goes meanwhile', async () => {
+  test('T59 is compiled with pauses, and takes in what comes and goes meanwhile', async () => {
     const index = new ShardIndex();
     const shapes = Array.from({ length: 1000 }, (_, i) => shape(`owner = '${i}'`));
     index.reset(shapes);

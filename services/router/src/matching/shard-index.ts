@@ -5,6 +5,7 @@ import { ScanBudgetError, TableIndex } from '@shapecast/matching';
 import { fingerprintMismatch, type Fingerprint } from '@shapecast/shape';
 import type { ShapeFailure, ShapeRecord } from '@shapecast/shape-store';
 import { parseStoredWhere } from '@shapecast/where';
+import { PublicationBreaks, UNPUBLISHED } from '../publication/breaks.ts';
 import { ancestorViews, isAncestor } from './ancestor-view.ts';
 import { SharedEncoder } from './encoded-change.ts';
 import { RoutedShape } from './routed-shape.ts';
@@ -136,6 +137,7 @@ export class ShardIndex {
   readonly #joined = new Map<number, Map<number, Joined>>();
   /** Relations that concern no shape. */
   #unshaped = new WeakSet<Relation>();
+  readonly #breaks = new PublicationBreaks();
   readonly #ending = new Map<RoutedShape, ShapeFailure>();
   readonly #context: TableContext;
   readonly #onEvaluationError: ((shape: RoutedShape, error: unknown) => void) | undefined;
@@ -180,7 +182,8 @@ export class ShardIndex {
 
   /**
    * Shapes that have to end before the next step is appended, and why: not indexed because of the limit on clauses without
-   * index, so that changes pass them by; or short of rows that a table brought along when it came under theirs.
+   * index, so that changes pass them by; or short of rows that a table brought along when it came under
+   * theirs, or of changes while their table was not published.
    */
   get ending(): ReadonlyMap<RoutedShape, ShapeFailure> {
     return this.#ending;
@@ -215,6 +218,7 @@ export class ShardIndex {
     this.#byName.clear();
     this.#tables.clear();
     this.#joined.clear();
+    this.#breaks.clear();
     this.#ending.clear();
     this.unreviewed.clear();
     this.apply(records);
@@ -229,6 +233,7 @@ export class ShardIndex {
       } else if (known) {
         known.update(record);
         this.#checkJoined(known);
+        this.#checkPublished(known);
       } else this.#add(new RoutedShape(record));
     }
   }
@@ -316,6 +321,7 @@ export class ShardIndex {
     addTo(this.#byName, nameKey(definition.schema, definition.table), shape);
     this.#tables.get(definition.oid)?.add(shape);
     this.#checkJoined(shape);
+    this.#checkPublished(shape);
   }
 
   #remove(shape: RoutedShape): void {
@@ -324,7 +330,10 @@ export class ShardIndex {
     this.unreviewed.delete(shape);
     this.#ending.delete(shape);
     removeFrom(this.#byOid, definition.oid, shape);
-    if (!this.#byOid.has(definition.oid)) this.#joined.delete(definition.oid);
+    if (!this.#byOid.has(definition.oid)) {
+      this.#joined.delete(definition.oid);
+      this.#breaks.forget(definition.oid);
+    }
     removeFrom(this.#byName, nameKey(definition.schema, definition.table), shape);
     for (const [oid, table] of this.#tables) {
       if (!table.shapes.has(shape)) continue;
@@ -333,8 +342,13 @@ export class ShardIndex {
     }
   }
 
-  /** Where a relation is below a table with shapes, those that started without the rows it brought along are wrong. */
+  /**
+   * Shapes of a table that was not published for a while are wrong; and where a relation is below a table with shapes, those that
+   * started without the rows it brought along.
+   */
   #showed(relation: Relation): void {
+    if (this.#breaks.news(relation.oid, relation.published))
+      for (const shape of this.shapesOn(relation.oid)) this.#checkPublished(shape);
     if (!isAncestor(relation)) return;
     const { oid, shownBy, joined } = relation;
     this.#onRelationBelow?.(oid, shownBy.oid);
@@ -349,6 +363,10 @@ export class ShardIndex {
     for (const joined of this.#joined.get(shape.record.definition.oid)?.values() ?? []) {
       if (!shape.sees(joined)) this.end(shape, TREE_CHANGED);
     }
+  }
+
+  #checkPublished(shape: RoutedShape): void {
+    if (!this.#breaks.allows(shape)) this.end(shape, UNPUBLISHED);
   }
 
   #failed(shape: RoutedShape, error: unknown): void {

@@ -184,7 +184,7 @@ describe.each([
     );
   });
 
-  test('a successor that reads an open transaction again writes the same bytes', () => {
+  test('18.2.9 a successor that reads an open transaction again writes the same bytes', () => {
     fc.assert(
       fc.property(
         transactions,
@@ -239,7 +239,7 @@ describe.each([
 });
 
 describe('Step', () => {
-  test('skips operations that were applied before', () => {
+  test('T7 skips operations that were applied before', () => {
     const [one, two] = [insert(1, 'a'), insert(2, 'a')];
     const records = pack([one, two], [true]);
     const { batch } = run(SHAPES, records.slice(0, 1)).finish();

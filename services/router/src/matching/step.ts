@@ -52,7 +52,7 @@ const UNUSABLE_CHANGE: ShapeFailure = {
   code: 'SCHEMA_CHANGED',
   message: 'A change of the table could not be applied.',
 };
-const POISON: ShapeFailure = {
+export const POISON: ShapeFailure = {
   code: 'SCHEMA_CHANGED',
   message: 'A change could not be evaluated for the shape.',
 };

@@ -12,6 +12,8 @@ interface MembershipOptions {
   readonly routerId: string;
   /** How often this router says that it lives; well below the bucket's expiry. */
   readonly heartbeatMs: number;
+  /** This router reads from the database for somebody. */
+  readonly busy?: () => boolean;
 }
 
 /**
@@ -84,7 +86,8 @@ export class Membership {
   }
 
   async #announce(): Promise<void> {
-    await this.#registry?.put(this.#key(), { id: this.#options.routerId, owned: this.#owned });
+    const { routerId: id, busy } = this.#options;
+    await this.#registry?.put(this.#key(), { id, owned: this.#owned, ...(busy?.() ? { busy: true } : {}) });
   }
 
   /** Expiry is not announced by the watch, so every heartbeat lists. */

@@ -1,9 +1,8 @@
-import { sharePublication, type SnapshotMoment, type SourceDatabase } from '@shapecast/change-source';
+import type { SourceDatabase } from '@shapecast/change-source';
 import type { Clock, Logger } from '@shapecast/service-kit';
-import type { ShapeFailure } from '@shapecast/shape-store';
 import type { RoutedShape } from '../matching/routed-shape.ts';
 import type { ShardIndex } from '../matching/shard-index.ts';
-import { isOlder } from '../schema/table-history.ts';
+import { goesOn, UNPUBLISHED } from './breaks.ts';
 
 interface PublicationWatchDeps {
   readonly database: Pick<SourceDatabase, 'publication'>;
@@ -16,15 +15,11 @@ interface PublicationWatchDeps {
 /** Shapes that are compared without a pause. */
 const COMPARED_AT_ONCE = 2_000;
 
-const UNPUBLISHED: ShapeFailure = {
-  code: 'SCHEMA_CHANGED',
-  message: 'The table was not published all the time.',
-};
-
 /**
  * Ends the shapes that may have missed changes because their table was not published for a while (spec R 7.7, 15.7; ADR 0018).
- * The stream tells nothing of it; the catalog does: a table that was removed and added again has another membership than the
- * one that the shape's snapshot saw. So this can be found at any time after, by whoever owns the shard then.
+ * The stream tells of it with the first change after (`PublicationBreaks`); until then, and where no change comes, the catalog
+ * does: a table that was removed and added again has another membership than the one that the shape's snapshot saw. So this can
+ * be found at any time after, by whoever owns the shard then.
  *
  * What is set for all tables alike (operations, the names of partitions) has no such memory: it is found while it lasts.
  */
@@ -80,14 +75,4 @@ export class PublicationWatch {
 /** It may have gone, or be about to. */
 function isConcerned(index: ShardIndex, shape: RoutedShape): boolean {
   return index.get(shape.handle) === shape && !index.ending.has(shape);
-}
-
-function goesOn(
-  { record: { snapshot } }: RoutedShape,
-  { moment, published }: { readonly moment: SnapshotMoment; readonly published: string },
-): boolean {
-  // A snapshot that is not known yet, or newer than the look, was compared when it was taken. Shapes of older versions know nothing.
-  if (snapshot?.published === undefined) return true;
-  if (isOlder(moment, { xmax: snapshot.xmax, running: snapshot.xip.length })) return true;
-  return sharePublication(snapshot.published, published);
 }

@@ -1,13 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { SnapshotSink, SourceDatabase } from '@shapecast/change-source';
-import type { Lsn } from '@shapecast/log';
+import type { Lsn, Relation, RelationPublished } from '@shapecast/log';
 import { BUCKETS, openMemoryMessaging, usageKey, type Registry, type UsageRecord } from '@shapecast/messaging';
 import { silentLogger, systemClock } from '@shapecast/service-kit';
 import type { ShapeRecord } from '@shapecast/shape-store';
 import { waitFor } from '@shapecast/testkit';
+import { ancestorViews } from '../matching/ancestor-view.ts';
 import { ShardIndex } from '../matching/shard-index.ts';
 import { Harness, type PlacedShape } from '../testing/harness.ts';
-import { itemShape } from '../testing/model.ts';
+import { ITEMS, itemShape } from '../testing/model.ts';
 import { readShape } from '../testing/read-shape.ts';
 import { PublicationWatch } from './publication-watch.ts';
 import { UsageReport } from './usage-report.ts';
@@ -15,10 +16,66 @@ import { UsageReport } from './usage-report.ts';
 const never = new AbortController().signal;
 const OID = 100;
 
-function shape(published: string | undefined, xmax = 50n, xip: bigint[] = []): ShapeRecord {
+function shape(published: string | undefined, xmax = 50n, xip: bigint[] = [], oid = OID): ShapeRecord {
   const snapshot = { xmin: xmax, xmax, xip, insertLsn: 0n as Lsn, ...(published === undefined ? {} : { published }) };
-  return itemShape({}, { snapshot });
+  return itemShape({ oid }, { snapshot });
 }
+
+describe('a table that the stream describes as published by something else', () => {
+  const PUBLISHED = { xmax: 100n, running: 0, by: 'rel:2', above: [] };
+  const described = (published: RelationPublished): Relation => ({ ...ITEMS, columns: [...ITEMS.columns], published });
+
+  function endedBy(index: ShardIndex, relation: Relation): string[] {
+    index.table(relation);
+    return [...index.ending.keys()].map(({ handle }) => handle).sort();
+  }
+
+  test('has the shapes end that missed changes, before the change is matched, and no newer ones', () => {
+    const index = new ShardIndex();
+    const shapes = [shape('rel:1'), shape('rel:2'), shape('rel:1 rel:2'), shape('rel:1', 101n), shape(undefined)];
+    index.reset(shapes);
+    const first = shapes[0]?.handle ?? '';
+    expect(endedBy(index, ITEMS)).toEqual([]);
+    expect(endedBy(index, described(PUBLISHED))).toEqual([first]);
+    expect([...index.ending.values()]).toEqual([
+      { code: 'SCHEMA_CHANGED', message: 'The table was not published all the time.' },
+    ]);
+  });
+
+  test('has a shape end whose snapshot comes to be known later', () => {
+    const index = new ShardIndex();
+    const waiting = shape('rel:2');
+    const { snapshot, ...unknown } = shape('rel:1');
+    index.reset([waiting, unknown]);
+    expect(endedBy(index, described(PUBLISHED))).toEqual([]);
+    index.apply([{ ...unknown, ...(snapshot && { snapshot }) }]);
+    expect([...index.ending.keys()].map(({ handle }) => handle)).toEqual([unknown.handle]);
+  });
+
+  test('has the shapes of the tables above it end, each by what is said of its own', () => {
+    const index = new ShardIndex();
+    const [above, below] = [shape('rel:1'), shape('rel:1', 50n, [], 900)];
+    index.reset([above, below]);
+    const relation: Relation = {
+      ...described({ ...PUBLISHED, by: 'rel:1', above: ['rel:7'] }),
+      oid: 900,
+      ancestors: [{ oid: OID, keyColumns: ITEMS.keyColumns }],
+    };
+    for (const view of ancestorViews(relation)) index.table(view.relation);
+    expect(endedBy(index, relation)).toEqual([above.handle]);
+  });
+
+  test('looks at its shapes once, however often it is described', () => {
+    const index = new ShardIndex();
+    const shapes = Array.from({ length: 10 }, () => shape('rel:2'));
+    index.reset(shapes);
+    let looks = 0;
+    const original = index.shapesOn.bind(index);
+    index.shapesOn = (oid) => ((looks += 1), original(oid));
+    for (let i = 0; i < 5; i += 1) index.table(described(PUBLISHED));
+    expect(looks).toBe(1);
+  });
+});
 
 describe('the watch over how tables are published', () => {
   /** Which of the shapes end when the catalog looks like this. */

@@ -1,9 +1,32 @@
-/** Takes a piece of a snapshot chunk: rows separated by commas. `close` says that it is the chunk's last. */
-export type WritePiece = (piece: {
+import type { KeyTexts } from '@shapecast/change-source';
+
+/** Where a row of a snapshot is put. */
+export interface ChunkPlace {
+  readonly chunk: number;
+  /** Of the chunk so far, as its end is counted. */
+  readonly bytes: number;
+}
+
+/** A row as it is stored. */
+export interface EncodedRow {
+  readonly text: string;
+  /** Where the snapshot can be gone on with. */
+  readonly key?: KeyTexts | undefined;
+}
+
+/** A piece of a snapshot chunk: rows separated by commas. */
+export interface Piece {
   readonly chunk: number;
   readonly bytes: Uint8Array;
   readonly close: boolean;
-}) => Promise<void>;
+  readonly rows: number;
+  /** Of its last row, or an earlier one if it has none. */
+  readonly key?: KeyTexts | undefined;
+  /** Where the next one belongs. */
+  readonly next: ChunkPlace;
+}
+
+export type WritePiece = (piece: Piece) => Promise<void>;
 
 /** Largest piece, unless a single row is larger. */
 const MAX_PIECE_BYTES = 1024 * 1024;
@@ -17,21 +40,35 @@ const WORTHWHILE_BYTES = 256 * 1024;
 export class ChunkWriter {
   readonly #write: WritePiece;
   readonly #chunkBytes: number;
-  #chunk = 0;
-  #chunkSize = 0;
+  #chunk: number;
+  #chunkSize: number;
+  #key: KeyTexts | undefined;
   #rows: string[] = [];
   #rowBytes = 0;
   #started = false;
 
-  constructor(write: WritePiece, options: { readonly chunkBytes: number }) {
+  /** `from` is where the first row belongs, and the key of the row before it. */
+  constructor(
+    write: WritePiece,
+    options: { readonly chunkBytes: number },
+    from: { readonly next: ChunkPlace; readonly key?: KeyTexts } = { next: { chunk: 0, bytes: 0 } },
+  ) {
     this.#write = write;
     this.#chunkBytes = options.chunkBytes;
+    this.#chunk = from.next.chunk;
+    this.#chunkSize = from.next.bytes;
+    this.#key = from.key;
   }
 
   /** Adds rows. The first ones are written at once, because readers wait for them (CH-8). */
-  async add(rows: Iterable<string>): Promise<void> {
+  async add(rows: Iterable<EncodedRow>): Promise<void> {
     for (const row of rows) await this.#addRow(row);
     if (this.#rows.length > 0 && (!this.#started || this.#rowBytes >= WORTHWHILE_BYTES)) await this.#flush(false);
+  }
+
+  /** Writes what is held back. */
+  async flush(): Promise<void> {
+    if (this.#rows.length > 0) await this.#flush(false);
   }
 
   /** Adds the control message that ends a snapshot, and closes the last chunk (CH-6). */
@@ -40,10 +77,11 @@ export class ChunkWriter {
     await this.#flush(true);
   }
 
-  async #addRow(row: string): Promise<void> {
-    const bytes = Buffer.byteLength(row);
+  async #addRow({ text, key }: EncodedRow): Promise<void> {
+    const bytes = Buffer.byteLength(text);
     if (this.#rows.length > 0 && this.#rowBytes + bytes + 1 > MAX_PIECE_BYTES) await this.#flush(false);
-    this.#rows.push(row);
+    this.#rows.push(text);
+    this.#key = key;
     this.#rowBytes += bytes + 1;
     this.#chunkSize += bytes + 1;
     if (this.#chunkSize >= this.#chunkBytes) await this.#flush(true);
@@ -51,12 +89,16 @@ export class ChunkWriter {
 
   async #flush(close: boolean): Promise<void> {
     const bytes = Buffer.from(this.#rows.join(','));
+    const rows = this.#rows.length;
+    const chunk = this.#chunk;
     this.#rows = [];
     this.#rowBytes = 0;
     this.#started = true;
-    await this.#write({ chunk: this.#chunk, bytes, close });
-    if (!close) return;
-    this.#chunk += 1;
-    this.#chunkSize = 0;
+    if (close) {
+      this.#chunk += 1;
+      this.#chunkSize = 0;
+    }
+    const next = { chunk: this.#chunk, bytes: this.#chunkSize };
+    await this.#write({ chunk, bytes, close, rows, key: this.#key, next });
   }
 }

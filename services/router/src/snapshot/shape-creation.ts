@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type { SourceDatabase } from '@shapecast/change-source';
 import { isShapecastError, ShapecastError } from '@shapecast/errors';
+import type { RotationJournal } from '@shapecast/messaging';
 import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
-import type { ShapeFailure, ShapeRecord, ShapeStore, ShardId } from '@shapecast/shape-store';
+import type { InterruptedSnapshot, ShapeFailure, ShapeRecord, ShapeStore, ShardId } from '@shapecast/shape-store';
 import { underLease, type LeaseOptions } from './attempt-lease.ts';
 import type { ByteRate } from './byte-rate.ts';
 import type { Publications } from './publications.ts';
 import { TablePublication } from './table-publication.ts';
 import { Superseded, takeSnapshot } from './snapshot-attempt.ts';
+import { decodeMark } from './snapshot-mark.ts';
 import { SnapshotProgress } from './snapshot-progress.ts';
 
 interface CreationDeps {
@@ -15,12 +17,14 @@ interface CreationDeps {
   readonly database: SourceDatabase;
   readonly publications: Publications;
   readonly rate: ByteRate;
+  readonly journal: Pick<RotationJournal, 'record'>;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 export interface CreationOptions extends LeaseOptions {
   readonly maxBytes: number;
+  readonly resumableBytes: number;
 }
 
 /** A shape to make live, and who wants to know. */
@@ -42,6 +46,8 @@ const PROMOTE_LIMIT = 500;
 /** Snapshots that one shape may begin while nobody has read any of them (spec O F78). */
 const MAX_ATTEMPTS = 3;
 const RETRY = { minMs: 500, maxMs: 4_000 };
+/** One that can be gone on with is worth waiting for: the store says how often. */
+const RESUME = { minMs: 500, maxMs: 10_000 };
 /** So long a definition whose rows were too many is refused without reading them again. */
 const TOO_LARGE_MS = 600_000;
 const MAX_TOO_LARGE = 1_000;
@@ -89,54 +95,97 @@ export class ShapeCreator {
     const { handle, definition } = shape;
     const log = this.#deps.log.child({ shard: shard.shard, handle });
     const backoff = new Backoff(clock, RETRY);
+    const resuming = new Backoff(clock, RESUME);
     for (let attempt = 1; ; attempt += 1) {
       const token = randomUUID();
       const start = await store.snapshotBegin(shard, handle, token);
       if (start === 'alive') return 'elsewhere';
       if (start === 'over') return 'over';
       if (start === 'readable') {
-        // The next attempt would put other bytes where readers have seen these (spec R 10.7.4).
-        log.info({}, 'rotating a shape whose snapshot was interrupted');
-        await store.rotate(shard, handle, INTERRUPTED);
-        tell();
+        await this.#rotate(creation, log);
         return 'over';
       }
       const progress = new SnapshotProgress(clock, `${definition.schema}.${definition.table}`, handle);
+      progress.readable = progress.resumable = start === 'resumed';
       creation.began(progress);
       const deps = { ...this.#deps, log };
       const lease = { shard, handle, token, progress };
       try {
-        await underLease(deps, lease, this.#options, signal, (until) => this.#take(creation, token, progress, until));
+        const interrupted = start === 'resumed' ? await this.#goOn(creation, token, progress, log) : undefined;
+        const take = (until: AbortSignal) => this.#take(creation, token, progress, interrupted, until);
+        await underLease(deps, lease, this.#options, signal, take);
         const { rows, bytes, ageMs } = progress.report();
         log.info({ rows, bytes, ms: ageMs }, 'snapshot taken');
         tell();
         return 'taken';
       } catch (err) {
         if (err instanceof Superseded) return 'over';
-        const again = !progress.readable && attempt < MAX_ATTEMPTS && isPassing(err);
+        const goesOn = progress.resumable && (isPassing(err) || isShapecastError(err, 'STORE_UNAVAILABLE'));
+        const again = goesOn || (!progress.readable && attempt < MAX_ATTEMPTS && isPassing(err));
         if (signal.aborted || again) await this.#giveBack(shard, handle, token, log);
         if (signal.aborted) return 'over';
         if (again) {
-          log.warn({ err, attempt }, 'snapshot was interrupted, beginning again');
-          await backoff.wait(signal);
+          const { rows } = progress;
+          if (goesOn) log.warn({ err, rows }, 'snapshot was interrupted, going on in a moment');
+          else log.warn({ err, attempt }, 'snapshot was interrupted, beginning again');
+          await (goesOn ? resuming : backoff).wait(signal);
           continue;
+        }
+        if (isNotResumable(err)) {
+          log.warn({ err }, 'snapshot was interrupted and cannot go on');
+          await this.#rotate(creation, log);
+          return 'over';
         }
         log.warn({ err }, 'shape could not be created');
         if (isShapecastError(err, 'SNAPSHOT_TOO_LARGE')) this.#rememberTooLarge(shape.digest);
-        await store.snapshotFailed(shard, handle, token, failureOf(err));
+        const failure = failureOf(err);
+        // One that nobody has read of may come to life again: it is not live, and its owner ends it (spec R 12.5.8).
+        if (progress.readable) await this.#deps.journal.record([[handle, failure]]);
+        await store.snapshotFailed(shard, handle, token, failure);
         tell();
         return 'over';
       }
     }
   }
 
-  async #take(creation: Creation, token: string, progress: SnapshotProgress, signal: AbortSignal): Promise<void> {
+  /** The next attempt would put other bytes where readers have seen these (spec R 10.7.4). */
+  async #rotate({ shard, shape: { handle }, tell }: Creation, log: Logger): Promise<void> {
+    log.info({}, 'rotating a shape whose snapshot was interrupted');
+    await this.#deps.journal.record([[handle, INTERRUPTED]]);
+    await this.#deps.store.rotate(shard, handle, INTERRUPTED);
+    tell();
+  }
+
+  /** What there is to go on with. */
+  async #goOn(
+    { shard, shape: { handle } }: Creation,
+    token: string,
+    progress: SnapshotProgress,
+    log: Logger,
+  ): Promise<InterruptedSnapshot> {
+    const interrupted = await this.#deps.store.readInterrupted(shard, handle, token);
+    if (interrupted === undefined) throw new Superseded('the snapshot attempt is no longer current');
+    const { rows, bytes } = decodeMark(interrupted.mark);
+    progress.resume({ rows, bytes });
+    log.info({ rows, bytes, segment: interrupted.segments.length + 1 }, 'snapshot resumed where it was interrupted');
+    return interrupted;
+  }
+
+  async #take(
+    creation: Creation,
+    token: string,
+    progress: SnapshotProgress,
+    interrupted: InterruptedSnapshot | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { shard, shape, tell, observe } = creation;
     this.#refuseTooLarge(shape.digest);
     const publication = new TablePublication(this.#deps.publications, shape, signal);
     await publication.ensure();
     await observe(shape.definition.oid, signal);
-    const attempt = { shard, shape, publication, token, progress, maxBytes: this.#options.maxBytes, changed: tell };
+    const { maxBytes, resumableBytes } = this.#options;
+    const limits = { maxBytes, resumableBytes };
+    const attempt = { shard, shape, publication, token, progress, interrupted, changed: tell, ...limits };
     await takeSnapshot(this.#deps, attempt, signal);
   }
 
@@ -180,6 +229,10 @@ function isPassing(err: unknown): boolean {
     (isShapecastError(err, 'SNAPSHOT_FAILED') || isShapecastError(err, 'SOURCE_UNAVAILABLE')) &&
     PASSING.has(err.details['type'])
   );
+}
+
+function isNotResumable(err: unknown): boolean {
+  return isShapecastError(err, 'SNAPSHOT_FAILED') && err.details['type'] === 'not_resumable';
 }
 
 /** What waiting requests are told. Errors we do not know keep their text to the log. */

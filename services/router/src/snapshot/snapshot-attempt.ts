@@ -1,12 +1,16 @@
-import type { SnapshotInfo, SourceDatabase } from '@shapecast/change-source';
+import { keyOf, type SnapshotInfo, type SnapshotTable, type SourceDatabase } from '@shapecast/change-source';
 import { isShapecastError, ShapecastError } from '@shapecast/errors';
+import type { Lsn } from '@shapecast/log';
 import { RowEncoder, snapshotEndMessage } from '@shapecast/protocol';
 import { catalogMismatch } from '@shapecast/shape';
-import type { ShapeRecord, ShapeStore, ShardId } from '@shapecast/shape-store';
+import type { InterruptedSnapshot, ShapeRecord, ShapeStore, ShardId, SnapshotSegment } from '@shapecast/shape-store';
 import { Backoff, type Clock } from '@shapecast/service-kit';
 import type { ByteRate } from './byte-rate.ts';
-import { ChunkWriter } from './chunk-writer.ts';
+import { ChunkWriter, type Piece } from './chunk-writer.ts';
 import { SafeVisibility } from './safe-visibility.ts';
+import { continues } from './segments.ts';
+import { caughtUp, settlePending } from './settle-pending.ts';
+import { decodeMark, encodeMark, keysetOf, type SnapshotMark } from './snapshot-mark.ts';
 import type { SnapshotProgress } from './snapshot-progress.ts';
 import type { TablePublication } from './table-publication.ts';
 
@@ -27,6 +31,10 @@ interface Attempt {
   readonly publication: TablePublication;
   /** Encoded size beyond which the snapshot is given up (spec O 3.4). */
   readonly maxBytes: number;
+  /** Size of a table from which on its snapshots are read so that they can be gone on with. */
+  readonly resumableBytes: number;
+  /** What was there before it was interrupted. */
+  readonly interrupted: InterruptedSnapshot | undefined;
   /** Readers can see something new. */
   readonly changed: () => void;
 }
@@ -38,56 +46,121 @@ export class Superseded extends Error {}
 const STORE_PATIENCE_MS = 8_000;
 
 /**
- * Reads the rows a shape starts from and stores them (spec R 10.5, 10.6). The shape's table is published already, so that no
- * change after the snapshot escapes the stream. On return the snapshot is complete and the shape is `promoting`.
+ * Reads the rows a shape starts from and stores them (spec R 10.5, 10.6), or what is missing of them. The shape's table is
+ * published already, so that no change after the snapshot escapes the stream. On return the snapshot is complete and the
+ * shape is `promoting`.
+ *
+ * What goes on with an interrupted snapshot reads the rest of the rows in a snapshot of its own, a segment. Each row is as its own
+ * segment shows it, so the pending log is settled before anybody can read it (ADR 17).
  */
 export async function takeSnapshot(deps: AttemptDeps, attempt: Attempt, signal: AbortSignal): Promise<void> {
   const { store, database, rate } = deps;
-  const { shard, shape, token, progress, changed } = attempt;
+  const { shard, shape, token, progress, changed, interrupted } = attempt;
   const { definition, handle } = shape;
+  const persist = <T>(write: () => Promise<T>) => patiently(deps.clock, write, signal);
+  const done = async () => current(await persist(() => store.snapshotDone(shard, handle, token)));
+  const mark = interrupted && decodeMark(interrupted.mark);
+  if (mark?.ended) return done();
+
   const columns = [...new Set([...definition.keyColumns, ...definition.columns])];
   const encoder = new RowEncoder(definition, columns);
   const visibility = new SafeVisibility(deps, shard, shape, signal);
-  const persist = <T>(write: () => Promise<T>) => patiently(deps.clock, write, signal);
+  let used: SnapshotInfo | undefined;
+  let table: SnapshotTable = {};
+  let ended = false;
+  let rows = mark?.rows ?? 0;
+  const markOf = ({ key, next }: Piece): SnapshotMark | undefined => {
+    const { order } = table;
+    if (order === undefined || (key === undefined && !ended)) return undefined;
+    return { order, key: key ?? [], next, rows, bytes: progress.bytes, ...(ended ? { ended } : {}) };
+  };
   const writer = new ChunkWriter(
     async (piece) => {
       progress.bytes += piece.bytes.length;
+      rows += piece.rows;
       if (progress.bytes > attempt.maxBytes) throw tooLarge(attempt.maxBytes);
-      current(await persist(() => store.snapshotPart(shard, handle, token, piece)));
+      const { chunk, bytes, close } = piece;
+      const reached = markOf(piece);
+      const part = { chunk, bytes, close, ...(reached ? { mark: encodeMark(reached) } : {}) };
+      current(await persist(() => store.snapshotPart(shard, handle, token, part)));
       if (piece.close || !progress.readable) changed();
       progress.readable = true;
+      progress.resumable = reached !== undefined;
       await rate.pass(piece.bytes.length, signal);
     },
     { chunkBytes: shape.chunkBytes },
+    mark,
   );
-  let used: SnapshotInfo | undefined;
 
-  await visibility.prepare();
-  const rows = definition.log === 'full';
+  // A later segment shows what the first one shows, which was accepted.
+  if (interrupted === undefined) await visibility.prepare();
+  const keyset = keysetOf(shape, attempt.resumableBytes, mark);
   await database.snapshot(
-    { schema: definition.schema, table: definition.table, oid: definition.oid, columns, where: definition.where, rows },
     {
-      onSnapshot: async (info, table) => {
+      schema: definition.schema,
+      table: definition.table,
+      oid: definition.oid,
+      columns,
+      where: definition.where,
+      rows: definition.log === 'full',
+      ...(keyset ? { keyset } : {}),
+    },
+    {
+      onSnapshot: async (info, about) => {
         // The table is locked against being altered from here on, so that what was true of it now stays true (T38).
         await checkTable(database, shape, signal);
-        if (!attempt.publication.covers(info) || !(await visibility.accepts(info))) return 'retry';
+        if (!attempt.publication.covers(info)) return 'retry';
+        if (interrupted === undefined) {
+          if (!(await visibility.accepts(info))) return 'retry';
+        } else if (about.order !== mark?.order || !interrupted.segments.every((one) => continues(one, info))) {
+          throw notResumable();
+        }
         const outcome = await persist(() => store.snapshotKnown(shard, handle, token, info));
         current(outcome !== 'over');
         if (outcome === 'unseen') return 'retry';
         used = info;
-        progress.estimatedRows = table.estimatedRows;
+        table = about;
+        progress.estimatedRows = about.estimatedRows;
         return 'use';
       },
       onRows: async (batch) => {
         progress.rows += batch.length;
-        await writer.add(batch.map((row) => encoder.snapshotRow(row)));
+        const keyed = table.order !== undefined;
+        await writer.add(
+          batch.map((row) => ({
+            text: encoder.snapshotRow(row),
+            ...(keyed ? { key: keyOf(row, columns, definition.keyColumns) } : {}),
+          })),
+        );
       },
     },
     signal,
   );
   if (used === undefined) throw new Error('the snapshot was read without being announced');
-  await writer.end(snapshotEndMessage(used));
-  current(await persist(() => store.snapshotDone(shard, handle, token)));
+  const segments = interrupted ? await settle(deps, attempt, writer, table.shownBelow ?? used.insertLsn, signal) : [];
+  ended = true;
+  // What clients may take for shown: what is, in every row.
+  await writer.end(snapshotEndMessage(segments[0] ?? used));
+  await done();
+}
+
+/** Makes the pending log fit a snapshot of several segments, which it returns. */
+async function settle(
+  deps: AttemptDeps,
+  { shard, shape, token }: Attempt,
+  writer: ChunkWriter,
+  shownBelow: Lsn,
+  signal: AbortSignal,
+): Promise<readonly SnapshotSegment[]> {
+  const { store, clock } = deps;
+  await writer.flush();
+  const whole = await patiently(clock, () => store.readInterrupted(shard, shape.handle, token), signal);
+  if (whole === undefined) throw new Superseded('the snapshot attempt is no longer current');
+  const { segments } = whole;
+  const position = () => patiently(clock, () => store.readMeta(shard), signal);
+  await caughtUp({ position, clock }, shownBelow, signal);
+  current(await patiently(clock, () => settlePending(deps, { shard, shape, token, segments }, signal), signal));
+  return segments;
 }
 
 /** The definition was made from a catalog that was read a moment ago; DDL since then changes what the shape would hold. */
@@ -119,6 +192,11 @@ async function patiently<T>(clock: Clock, write: () => Promise<T>, signal: Abort
       await backoff.wait(signal);
     }
   }
+}
+
+function notResumable(): ShapecastError {
+  const message = 'Unable to create initial snapshot: what is left of it would not fit what was read before.';
+  return new ShapecastError('SNAPSHOT_FAILED', message, { type: 'not_resumable' });
 }
 
 function tooLarge(maxBytes: number): ShapecastError {

@@ -11,6 +11,8 @@ export interface SnapshotReport {
   readonly estimatedRows?: number;
   readonly bytes: number;
   readonly rowsPerSecond: number;
+  /** Rows that earlier attempts had stored, which are not read again; absent when this one began at the beginning. */
+  readonly resumedAt?: number;
 }
 
 /** Counts what one snapshot has read. */
@@ -25,6 +27,9 @@ export class SnapshotProgress {
   estimatedRows: number | undefined;
   /** Readers can see rows of it. */
   readable = false;
+  /** And another attempt could go on behind them. */
+  resumable = false;
+  #resumedAt: number | undefined;
 
   constructor(clock: Clock, table: string, handle: string) {
     this.#clock = clock;
@@ -33,8 +38,17 @@ export class SnapshotProgress {
     this.#startedAt = clock.now();
   }
 
+  /** Goes on where an earlier attempt was. */
+  resume({ rows, bytes }: { readonly rows: number; readonly bytes: number }): void {
+    this.rows = rows;
+    this.bytes = bytes;
+    this.#resumedAt = rows;
+  }
+
   report(): SnapshotReport {
     const ageMs = this.#clock.now() - this.#startedAt;
+    const resumedAt = this.#resumedAt;
+    const read = this.rows - (resumedAt ?? 0);
     return {
       table: this.#table,
       handle: this.#handle,
@@ -42,7 +56,8 @@ export class SnapshotProgress {
       rows: this.rows,
       ...(this.estimatedRows === undefined ? {} : { estimatedRows: this.estimatedRows }),
       bytes: this.bytes,
-      rowsPerSecond: Math.round((this.rows * 1_000) / Math.max(1, ageMs)),
+      rowsPerSecond: Math.round((read * 1_000) / Math.max(1, ageMs)),
+      ...(resumedAt === undefined ? {} : { resumedAt }),
     };
   }
 }

@@ -1,5 +1,5 @@
 import type { SourceDatabase, TableToPublish } from '@shapecast/change-source';
-import { encodeShardHint, shardHintSubject, type Hints, type Rpc } from '@shapecast/messaging';
+import { encodeShardHint, shardHintSubject, type Hints, type RotationJournal, type Rpc } from '@shapecast/messaging';
 import type { Clock, Logger } from '@shapecast/service-kit';
 import type { ShapeRecord, ShapeStore, ShardId } from '@shapecast/shape-store';
 import { ByteRate } from './byte-rate.ts';
@@ -13,6 +13,7 @@ interface QueueDeps {
   readonly database: SourceDatabase;
   readonly rpc: Rpc;
   readonly hints: Hints;
+  readonly journal: RotationJournal;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -27,6 +28,8 @@ interface QueueOptions {
   readonly leaseMs?: number;
   /** Encoded size beyond which a snapshot is given up. */
   readonly maxBytes?: number;
+  /** Size of a table from which on an interrupted snapshot goes on where it was, if its key allows that. */
+  readonly resumableBytes?: number;
   /** Encoded, of all snapshots of this process together. */
   readonly bytesPerSecond?: () => number;
   readonly progressMs?: number;
@@ -103,6 +106,7 @@ export class SnapshotQueue {
       { ...deps, publications: this.#publications, rate },
       {
         maxBytes: options.maxBytes ?? 10 * 1024 * MIB,
+        resumableBytes: options.resumableBytes ?? 1024 * MIB,
         beatMs: (options.leaseMs ?? 10_000) / 5,
         progressMs: options.progressMs ?? 10_000,
       },
@@ -159,7 +163,7 @@ export class SnapshotQueue {
 
   /**
    * Begins nothing more, hands back what nobody has read of, and finishes the rest within `drainMs` (spec O 2). What is not
-   * finished by then is handed back too, and rotated by the next owner.
+   * finished by then is handed back too: the next owner goes on with it where that can be, and rotates it where not.
    */
   async stop(drainMs: number): Promise<void> {
     this.#stopping = true;

@@ -1,5 +1,6 @@
 import type { SnapshotRequest, SnapshotSink, SourceDatabase } from '@shapecast/change-source';
 import { ShapecastError } from '@shapecast/errors';
+import { RotationJournal } from '@shapecast/messaging';
 import { silentLogger, systemClock } from '@shapecast/service-kit';
 import { openMemoryShapeStore } from '@shapecast/shape-store';
 import { waitFor } from '@shapecast/testkit';
@@ -147,8 +148,10 @@ test('beyond its bound the queue leaves shapes registered, and takes them on whe
   for (let i = 0; i < 30; i += 1) shapes.push(await harness.createShape({ where: `owner <> 'o${i}'` }));
   const database = steered(harness, beforeRows(gate));
   const { store, messaging } = harness;
+  const parts = { clock: systemClock, log: silentLogger };
+  const journal = new RotationJournal({ ...parts, registries: messaging.registries }, harness.source);
   const queue = new SnapshotQueue(
-    { store, database, rpc: messaging.rpc, hints: messaging.hints, clock: systemClock, log: silentLogger },
+    { ...parts, store, database, rpc: messaging.rpc, hints: messaging.hints, journal },
     { source: harness.source, concurrency: 1, maxWaiting: 5 },
   );
   const [first] = shapes as [PlacedShape];

@@ -1,6 +1,11 @@
-import type { Clock } from '@shapecast/service-kit';
+import type { HandleRecords, Hints, Registries, RotationJournal } from '@shapecast/messaging';
+import type { Clock, Logger } from '@shapecast/service-kit';
 import type { ShapeStore } from '@shapecast/shape-store';
 import { createCompactionJob } from './compaction-job.ts';
+import { createExpiryJob } from './expiry-job.ts';
+import { createHandleJob } from './handle-job.ts';
+import { createMemoryReliefJob } from './memory-relief-job.ts';
+import { createOrphanJob } from './orphan-job.ts';
 import { createSealLogJob } from './seal-log-job.ts';
 import { createSealSnapshotJob } from './seal-snapshot-job.ts';
 import { createSizeLimitJob } from './size-limit-job.ts';
@@ -9,6 +14,11 @@ import type { UpkeepJob } from './upkeep.ts';
 interface JobDeps {
   readonly store: ShapeStore;
   readonly clock: Clock;
+  readonly log: Logger;
+  readonly registries: Registries;
+  readonly hints: Hints;
+  readonly journal: RotationJournal;
+  readonly handles: HandleRecords;
 }
 
 export interface UpkeepOptions {
@@ -21,6 +31,19 @@ export interface UpkeepOptions {
   /** A log may also have this many times the bytes of its snapshot. */
   readonly maxLogRatio: number;
   readonly compactionMs: number;
+  /** Shapes that the source may have; undefined: any number. */
+  readonly maxShapes: number | undefined;
+  readonly expiryMs: number;
+  /** Share of the store's memory beyond which shapes end. */
+  readonly highWater: number;
+  readonly reliefMs: number;
+  /** How long the data of a shape that ended is still held. */
+  readonly sweepGraceMs: number;
+  /** How often the newest handles are noted outside of the store; every wait is up to half as long again. */
+  readonly handlesMs: number;
+  readonly orphansMs: number;
+  /** How long nobody has touched data that is deleted because no shape owns it. */
+  readonly orphanGraceMs: number;
 }
 
 export const DEFAULT_UPKEEP: UpkeepOptions = {
@@ -29,6 +52,14 @@ export const DEFAULT_UPKEEP: UpkeepOptions = {
   maxLogBytes: 1024 ** 3,
   maxLogRatio: 4,
   compactionMs: 600_000,
+  maxShapes: undefined,
+  expiryMs: 60_000,
+  highWater: 0.8,
+  reliefMs: 10_000,
+  sweepGraceMs: 120_000,
+  handlesMs: 6_000,
+  orphansMs: 600_000,
+  orphanGraceMs: 600_000,
 };
 
 /** Everything that is done for a shard besides applying the stream to it. */
@@ -39,5 +70,14 @@ export function upkeepJobs(deps: JobDeps, options: UpkeepOptions): UpkeepJob[] {
     createSealSnapshotJob(deps, { periodMs: shapeRoundMs }),
     createSizeLimitJob(deps, { periodMs: shapeRoundMs, maxBytes: maxLogBytes, maxRatio: maxLogRatio }),
     createCompactionJob(deps, { periodMs: options.compactionMs }),
+    // Waits are up to half as long again.
+    createExpiryJob(deps, { periodMs: (options.expiryMs * 2) / 3, maxShapes: options.maxShapes }),
+    createMemoryReliefJob(deps, {
+      periodMs: options.reliefMs,
+      highWater: options.highWater,
+      graceMs: options.sweepGraceMs,
+    }),
+    createHandleJob(deps, { periodMs: options.handlesMs }),
+    createOrphanJob(deps, { periodMs: options.orphansMs, graceMs: options.orphanGraceMs }),
   ];
 }

@@ -89,7 +89,7 @@ test('a round with more to do goes on at once, in turns', async () => {
   await running;
 });
 
-test('a job that fails is tried again, ever more seldom, and holds up no other', async () => {
+test('T57 a job that fails is tried again, ever more seldom, and holds up no other', async () => {
   const clock = new TestClock();
   const stop = new AbortController();
   const warnings: unknown[] = [];

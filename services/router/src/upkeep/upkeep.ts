@@ -5,6 +5,8 @@ import type { ShardIndex } from '../matching/shard-index.ts';
 /** A shard as upkeep sees it: owned by this process as long as the signal of the turn has not aborted. */
 export interface UpkeepShard {
   readonly id: ShardId;
+  /** Shards that the source has. */
+  readonly shards: number;
   /** The shapes as the owner knows them. Read only. */
   readonly index: ShardIndex;
   /** Ends shapes, tells their readers, and has the owner go on without them. Returns the handles that were alive. */

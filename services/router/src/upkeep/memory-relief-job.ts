@@ -1,0 +1,120 @@
+import { emitEvent, type Clock } from '@shapecast/service-kit';
+import type { ShapeFailure, ShapeStore } from '@shapecast/shape-store';
+import { endShapes, type EndDeps } from './end-shapes.ts';
+import { grouped, inOrderOfUse, readUses, shardsOf, type UsedShape } from './least-used.ts';
+import type { UpkeepJob, UpkeepShard } from './upkeep.ts';
+
+interface ReliefDeps extends EndDeps {
+  readonly store: Pick<ShapeStore, 'rotate' | 'leastRead' | 'memory'>;
+  readonly clock: Clock;
+}
+
+interface ReliefOptions {
+  readonly periodMs: number;
+  /** Share of the store's memory beyond which shapes end. */
+  readonly highWater: number;
+  /** How long the data of a shape that ended is still held. */
+  readonly graceMs: number;
+}
+
+/** Ended in one turn. */
+const BATCH = 50;
+/** Share of the memory below the mark where it is enough: what is refused and what is ended must not alternate. */
+const BELOW = 0.02;
+/** Bytes of a shape beside its data; and what its data takes for each byte that is counted. */
+const SHAPE_BYTES = 2_048;
+const BYTE_WEIGHT = 1.2;
+const SWEEP_SLACK_MS = 60_000;
+const ALARM_MS = 60_000;
+
+const NO_ROOM: ShapeFailure = {
+  code: 'SHAPE_EXPIRED',
+  message: 'The store ran short of memory, and this shape was not read for the longest time.',
+};
+
+/**
+ * Makes room in a store that is nearly full: ends the least recently used shapes, those that somebody waits for last (spec R
+ * 12.6.1). Their data goes only later, so what is about to go counts as gone. The owner of the first shard does it for all.
+ */
+export function createMemoryReliefJob(deps: ReliefDeps, options: ReliefOptions): UpkeepJob {
+  const { store, clock, log } = deps;
+  const rounds = new WeakMap<UpkeepShard, Relief>();
+  let alarmedAt = -Infinity;
+  return {
+    name: 'memory-relief',
+    periodMs: options.periodMs,
+    async turn(shard, signal) {
+      if (shard.id.shard !== 0) return 'done';
+      const memory = await store.memory();
+      if (memory === undefined) return 'done';
+      const { usedBytes, maxBytes, evicts } = memory;
+      if (evicts && clock.now() - alarmedAt >= ALARM_MS) {
+        log.error({ usedBytes, maxBytes }, 'the store evicts data: set maxmemory-policy to noeviction');
+        alarmedAt = clock.now();
+      }
+      const mark = options.highWater * maxBytes;
+      const target = mark - BELOW * maxBytes;
+      const known = rounds.get(shard);
+      if (known === undefined && usedBytes <= mark) return 'done';
+      if (usedBytes <= target) {
+        log.info({ usedBytes, maxBytes, ended: known?.ended }, 'the store has room again');
+        rounds.delete(shard);
+        return 'done';
+      }
+      const relief = known ?? { ended: 0, going: [] };
+      if (known === undefined) {
+        rounds.set(shard, relief);
+        emitEvent(log, 'tenant_limit_reached', { limit: 'SHAPECAST_REDIS_HIGH_WATER', value: usedBytes });
+      }
+
+      const shards = shardsOf(shard.id, shard.shards);
+      const idle = await readUses(store, shards, BATCH, 'skip');
+      const dying = idle.reduce((sum, [, use]) => sum + use.dyingBytes, 0) * BYTE_WEIGHT;
+      // All of it is deleted, whatever it weighed.
+      if (dying === 0) relief.going = [];
+      const excess = usedBytes - Math.max(dying, goingBytes(relief, clock.now(), options.graceMs)) - target;
+      if (excess <= 0) return 'done';
+      const all = inOrderOfUse(idle);
+      const least = all.length > 0 ? all : inOrderOfUse(await readUses(store, shards, BATCH, 'include'));
+      const ending = enough(least, excess);
+      if (ending.length === 0) {
+        log.warn({ usedBytes, maxBytes }, 'the store is nearly full, and no shape is left that could end');
+        return 'done';
+      }
+      for (const [id, handles] of grouped(ending)) {
+        signal.throwIfAborted();
+        await endShapes(deps, id, handles, NO_ROOM);
+      }
+      relief.ended += ending.length;
+      relief.going.push({ at: clock.now(), bytes: ending.reduce((sum, shape) => sum + weightOf(shape), 0) });
+      return 'more';
+    },
+  };
+}
+
+interface Relief {
+  ended: number;
+  /** What was ended by this process and may not be deleted yet. */
+  going: { readonly at: number; readonly bytes: number }[];
+}
+
+function goingBytes(relief: Relief, now: number, graceMs: number): number {
+  relief.going = relief.going.filter(({ at }) => now - at < graceMs + SWEEP_SLACK_MS);
+  return relief.going.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** From the first on, as many as weigh that much; a batch at most. */
+function enough(shapes: readonly UsedShape[], bytes: number): UsedShape[] {
+  const taken: UsedShape[] = [];
+  let weight = 0;
+  for (const shape of shapes) {
+    if (weight >= bytes || taken.length === BATCH) break;
+    taken.push(shape);
+    weight += weightOf(shape);
+  }
+  return taken;
+}
+
+function weightOf({ heldBytes }: UsedShape): number {
+  return heldBytes * BYTE_WEIGHT + SHAPE_BYTES;
+}
