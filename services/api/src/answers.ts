@@ -88,6 +88,9 @@ const SCAN_LIMIT_RETRY_S = 60;
 /** A table does not shrink in seconds (spec O 3.4). */
 const TOO_LARGE_RETRY_S = 600;
 
+/** What ends to make room is deleted only after a while. */
+const STORE_FULL_RETRY_S = 30;
+
 /** Why a shape died before it could be read (spec H 21.2, ER-5). */
 export function creationFailure(failure: ShapeFailure | undefined): Answer {
   const spec = failure === undefined ? undefined : ERRORS[failure.code as ErrorCode];
@@ -110,5 +113,6 @@ export function creationFailure(failure: ShapeFailure | undefined): Answer {
 export function failureOf(error: unknown): Failure {
   if (!isShapecastError(error)) return INTERNAL_ERROR;
   if (error.code === 'STORE_UNAVAILABLE') return unavailable('Timeout waiting for shape data to be loaded', 5);
+  if (error.code === 'STORE_FULL') return unavailable(error.message, STORE_FULL_RETRY_S, true);
   return error.status === 503 ? unavailable(error.message, 5) : INTERNAL_ERROR;
 }

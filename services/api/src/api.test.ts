@@ -341,7 +341,7 @@ describe('offsets beyond the tail', () => {
     }
   });
 
-  test('are served when the tail catches up', async () => {
+  test('T20 are served when the tail catches up', async () => {
     const { shape, router } = await bound({ longPollTimeoutMs: 60_000 });
     const handle = await fixtureHandle();
     const waiting = [shape(`offset=999_0&handle=${handle}`), shape(`offset=999_0&handle=${handle}&live=true`)];
@@ -382,7 +382,7 @@ describe('handles', () => {
     expectRefetch(await shape(`table=wide&offset=0_0&handle=${handle}`), wide);
   });
 
-  test('an old handle is redirected to its successor, for ever', async () => {
+  test('T23 an old handle is redirected to its successor, for ever', async () => {
     const { shape, router } = await bound();
     const handle = await fixtureHandle();
     await router.rotate(handle);
@@ -487,7 +487,7 @@ describe('revalidation', () => {
     expect((await shape(`offset=0_0&handle=${handle}`, { headers: { 'if-none-match': tag } })).status).toBe(200);
   });
 
-  test('a live request behind the tail can get 304, one at the tail is held', async () => {
+  test('T24 a live request behind the tail can get 304, one at the tail is held', async () => {
     const { shape, router } = await bound({ longPollTimeoutMs: 300 });
     const handle = await fixtureHandle();
     await router.commit([{ lsn: 5_000n, entries: { [handle]: [change(3, 5_000n)] } }]);

@@ -1,6 +1,8 @@
-import type { Messaging } from '@shapecast/messaging';
+import { HandleRecords, RotationJournal, type Messaging } from '@shapecast/messaging';
 import type { Clock, Component, HealthReport, Logger } from '@shapecast/service-kit';
 import type { ShapeStore } from '@shapecast/shape-store';
+import { ReadTimes } from './expiry/read-times.ts';
+import { StoreRoom } from './expiry/store-room.ts';
 import { ApiServer } from './http/api-server.ts';
 import { otherRoutes, type HealthStatus } from './http/other-routes.ts';
 import { ShapeRoute, type ShapeService } from './http/shape-route.ts';
@@ -12,6 +14,7 @@ import { Secrets } from './secrets.ts';
 import { ChunkCache } from './shapes/chunk-cache.ts';
 import { endDamagedShapes } from './shapes/damage-guard.ts';
 import { Definitions } from './shapes/definitions.ts';
+import { livingStore } from './shapes/living-store.ts';
 import { LogReader } from './shapes/log-reader.ts';
 import { RelationCatalog } from './shapes/relation-catalog.ts';
 import { SchemaHeaders } from './shapes/schema-headers.ts';
@@ -60,6 +63,10 @@ export interface ApiOptions {
   readonly maxRequestsPerConnection?: number;
   readonly readyTimeoutMs?: number;
   readonly notifyPollMs?: number;
+  /** How often the store is told what was read, at least. */
+  readonly readTimesMs?: number;
+  /** Share of the store's memory beyond which no shapes are created. */
+  readonly redisHighWater?: number;
   readonly sseKeepAliveMs?: number;
   readonly sseTimeoutMs?: number;
   readonly snapshotStartMs?: number;
@@ -84,6 +91,8 @@ const DEFAULTS = {
   maxRequestsPerConnection: 50,
   readyTimeoutMs: 5_000,
   notifyPollMs: 2_000,
+  readTimesMs: 10_000,
+  redisHighWater: 0.8,
   sseKeepAliveMs: 21_000,
   sseTimeoutMs: 60_000,
   snapshotStartMs: 45_000,
@@ -114,6 +123,10 @@ interface Connected extends ShapeService {
   readonly watcher: HeadWatcher;
   readonly catalog: RelationCatalog;
   readonly cache: ChunkCache;
+  readonly reads: ReadTimes;
+  readonly journal: RotationJournal;
+  readonly handles: HandleRecords;
+  readonly room: StoreRoom;
 }
 
 export function createApi(deps: ApiDeps, options: ApiOptions): Api {
@@ -189,16 +202,21 @@ class ApiComponent implements Api {
   report(): HealthReport {
     const connected = this.#connected;
     const status = this.#status();
+    const stale = connected?.source.stale;
     return {
       ready: status === 'active' && !this.#draining,
-      status,
+      status: stale === undefined ? status : 'stale',
+      stale,
+      shedding: connected?.source.shedding,
       missing: this.#missing(),
       conditions: connected?.source.conditions,
       messaging: connected?.messaging.connected() ?? false,
       store: this.#deps.store.connected(),
+      asleep: connected?.source.asleep ?? false,
       incarnation: connected?.source.record?.incarnation,
       held: connected?.hub.held ?? 0,
       chunkCacheBytes: connected?.cache.bytes ?? 0,
+      storeMemory: connected?.room.report,
       inProgress: this.#route.inProgress,
       permits: this.#permits.used,
     };
@@ -207,13 +225,16 @@ class ApiComponent implements Api {
   #status(): HealthStatus {
     if (this.#missing() === undefined) return 'active';
     const connected = this.#connected?.messaging.connected() === true && this.#deps.store.connected();
+    // Shapes that exist can be read to their end, and that is all.
+    if (this.#connected?.source.stale !== undefined) return 'starting';
     return connected && this.#connected?.source.leaderless === true ? 'waiting' : 'starting';
   }
 
   #missing(): string | undefined {
     if (this.#connected === undefined || !this.#connected.messaging.connected()) return 'NATS is not connected';
     if (!this.#deps.store.connected()) return 'Redis is not connected';
-    return this.#connected.source.missing;
+    const { stale, missing } = this.#connected.source;
+    return stale === undefined ? missing : `Stale since ${stale.since}: ${stale.reason}`;
   }
 
   #service(signal: () => AbortSignal): ShapeService | Promise<ShapeService | undefined> {
@@ -235,7 +256,8 @@ class ApiComponent implements Api {
     if (signal.aborted) return typeof open === 'function' ? messaging.close() : undefined;
     this.#connected = this.#assemble(messaging);
     this.#connectedOnce.resolve();
-    await this.#connected.source.run(signal);
+    const { source, journal, handles, reads } = this.#connected;
+    await Promise.all([source.run(signal), journal.run(signal), handles.run(signal), reads.run(signal)]);
   }
 
   /** The store connects when it is used, and health is asked for before anything else is. */
@@ -251,9 +273,13 @@ class ApiComponent implements Api {
   }
 
   #assemble(messaging: Messaging): Connected {
-    const { store, clock, log } = this.#deps;
+    const { clock, log } = this.#deps;
     const options = this.#options;
     const { hints, rpc, registries } = messaging;
+    const journal = new RotationJournal({ registries, clock, log }, options.source);
+    const handles = new HandleRecords({ registries, clock, log }, options.source);
+    const room = new StoreRoom({ ...this.#deps }, { highWater: options.redisHighWater });
+    const store = livingStore({ ...this.#deps, journal, handles, room });
     const watcher = new HeadWatcher({ store, hints, clock, log }, { pollMs: options.notifyPollMs });
     const cache = new ChunkCache({ maxBytes: options.chunkCacheBytes, expectedBytes: options.chunkBytes });
     const data = endDamagedShapes({ store, hints, log });
@@ -265,7 +291,7 @@ class ApiComponent implements Api {
     );
     const memory = new TableMemory({ registries, log }, options.source);
     const catalog = new RelationCatalog(
-      { rpc, memory, clock, log },
+      { rpc, memory, asleep: () => source.asleep, clock, log },
       { source: options.source, ttlMs: options.catalogTtlMs, timeoutMs: CATALOG_TIMEOUT_MS },
     );
     const definitions = new Definitions(catalog);
@@ -281,15 +307,19 @@ class ApiComponent implements Api {
       { store, source, resolver, start, subsets: subsetSource, schemas, clock },
       options,
     );
+    const reads = new ReadTimes(
+      { store, clock, log, waiting: () => hub.waitedFor() },
+      { periodMs: options.readTimesMs },
+    );
     const reader = new ShapeReader(
-      { source, resolver, start, snapshots, logs, subsets, schemas, watcher, hub, clock },
+      { source, resolver, start, snapshots, logs, subsets, schemas, watcher, hub, reads, clock },
       options,
     );
     const deleter = new ShapeDeleter(
       { store, hints, source, resolver },
       { allowed: options.allowDelete, source: options.source, readyTimeoutMs: options.readyTimeoutMs },
     );
-    return { messaging, source, watcher, catalog, cache, hub, reader, deleter };
+    return { messaging, source, watcher, catalog, cache, hub, reader, deleter, reads, journal, handles, room };
   }
 
   /** Keeps accepting for a while, answers what is held, finishes transfers, lets go (O 2.3). */

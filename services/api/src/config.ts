@@ -63,6 +63,9 @@ export const apiConfig = z.object({
   ),
   readyTimeoutMs: milliseconds(5_000, 'How long a request waits for the service to become ready.'),
   notifyPollMs: milliseconds(2_000, 'How often held requests look for news that no hint announced.'),
+  readTimesMs: milliseconds(10_000, 'How often Redis is told which shapes were read, at least; at most 10s.', {
+    maxMs: 10_000,
+  }),
   sseKeepAliveMs: milliseconds(21_000, 'Silence on an event stream before a comment is sent.'),
   sseTimeoutMs: milliseconds(60_000, 'Lifetime of an event stream.'),
   prestopDelayMs: milliseconds(5_000, 'How long to keep accepting after SIGTERM, for load balancers that lag.', {
@@ -93,6 +96,7 @@ export const apiConfigNames = {
   maxRequestsPerConnection: ['ELECTRIC_TWEAKS_CONN_MAX_REQUESTS'],
   readyTimeoutMs: ['SHAPECAST_READY_TIMEOUT'],
   notifyPollMs: ['SHAPECAST_NOTIFY_POLL'],
+  readTimesMs: ['SHAPECAST_READ_TIMES_INTERVAL'],
   sseKeepAliveMs: ['SHAPECAST_SSE_KEEPALIVE'],
   sseTimeoutMs: ['SHAPECAST_SSE_TIMEOUT'],
   prestopDelayMs: ['SHAPECAST_PRESTOP_DELAY'],

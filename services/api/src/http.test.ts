@@ -70,7 +70,7 @@ describe('routing', () => {
 });
 
 describe('CORS', () => {
-  test('every answer of the shape endpoint carries it', async () => {
+  test('T23, T54 every answer of the shape endpoint carries it', async () => {
     const api = await start({ secrets: ['s3cr3t'], limits: { initial: 1, existing: 1 } });
     const secret = 'secret=s3cr3t';
     const replies = [
@@ -136,7 +136,7 @@ describe('authentication', () => {
     expect((await api.shape('offset=-1', init)).status).toBe(401);
   });
 
-  test('no spelling of the path gets around it', async () => {
+  test('T41 no spelling of the path gets around it', async () => {
     const api = await start({ secrets: ['s3cr3t'], allowDelete: true });
     const paths = ['/v1/shape/', '/v1//shape', '//v1/shape', '/v1/%73hape', '/v1/shap%65', '/v1/./shape', '/V1/shape'];
     for (const path of [...paths, '/v1/shape']) {
@@ -290,7 +290,7 @@ describe('errors', () => {
     expect((await api.shape('offset=-1')).headers['electric-handle']).toBe(handle);
   });
 
-  test('C248 a bug is a 500 without details', async () => {
+  test('C248, T42 a bug is a 500 without details', async () => {
     const memory = openMemoryShapeStore(systemClock);
     const store = Object.assign(Object.create(memory) as typeof memory, {
       find: async () => {
@@ -363,7 +363,7 @@ describe('admission', () => {
     expect(api.api.report().permits).toEqual({ initial: 0, existing: 0 });
   });
 
-  test('permits come back whatever the answer was', async () => {
+  test('T43 permits come back whatever the answer was', async () => {
     const api = await start();
     const handle = await api.handle();
     const tag = { 'if-none-match': `"${handle}:-1:0_0"` };
@@ -390,7 +390,7 @@ describe('DELETE', () => {
     expect(reply.headers['cache-control']).toBe('no-cache');
   });
 
-  test('drops a shape by definition or by handle, and its readers start over', async () => {
+  test('T26 drops a shape by definition or by handle, and its readers start over', async () => {
     const api = await start({ allowDelete: true, longPollTimeoutMs: 60_000 });
     const first = await api.handle();
     const held = api.shape(`offset=0_inf&handle=${first}&live=true`);
@@ -406,7 +406,7 @@ describe('DELETE', () => {
     expect((await remove(api, 'handle=unknown')).text).toBe('{"message":"No existing shape found"}');
   });
 
-  test('refuses what does not fit', async () => {
+  test('T27 refuses what does not fit', async () => {
     const api = await start({ allowDelete: true });
     await api.handle();
     expect((await remove(api, 'table=items&handle=wrong')).text).toContain('definition and handle do not match');

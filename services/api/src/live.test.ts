@@ -94,7 +94,7 @@ describe('long polling', () => {
     expect((await poll).json).toHaveLength(2);
   });
 
-  test('an entry is never missed, whenever it comes', async () => {
+  test('T20 an entry is never missed, whenever it comes', async () => {
     const api = await start({ ...LONG, notifyPollMs: 60_000 });
     const handle = await api.handle();
     let offset = '0_inf';
@@ -236,7 +236,7 @@ describe('long polling', () => {
     }
   });
 
-  test('an unreadable store is a 503 at the timeout', async () => {
+  test('T21 an unreadable store is a 503 at the timeout', async () => {
     const memory = openMemoryShapeStore(systemClock);
     let down = false;
     const store = new Proxy(memory, {

@@ -62,7 +62,7 @@ test.each([
   ['the end of the log', (handle: string) => `offset=0_inf&handle=${handle}`, 134_217_728],
   ['the end of the log, without cache', (handle: string) => `offset=0_inf&handle=${handle}`, 0],
   ['an event stream', (handle: string) => `offset=0_inf&handle=${handle}&live=true&live_sse=true`, 134_217_728],
-])('twenty who take nothing of %s cost no more than a chunk, and are cut', async (_, query, chunkCacheBytes) => {
+])('T44 twenty who take nothing of %s cost no more than a chunk, and are cut', async (_, query, chunkCacheBytes) => {
   const { api, handle } = await start({ chunkCacheBytes, sendTimeoutMs: 2_000 });
   await commit(api, handle);
   const before = buffers();

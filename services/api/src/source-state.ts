@@ -1,6 +1,8 @@
 import {
   BUCKETS,
+  SourceSleep,
   type ConditionRecord,
+  type GuardRecord,
   type LeaderRecord,
   type Messaging,
   type Registry,
@@ -12,6 +14,8 @@ import { Backoff, type Clock, type Conditions, type Logger } from '@shapecast/se
 import { SourceConditions } from './source-conditions.ts';
 
 const REFRESH_MS = 2_000;
+/** A source that takes longer to wake up is told of as any other that is not there. */
+const WAKING_MS = 60_000;
 
 interface SourceStateDeps {
   readonly messaging: Messaging;
@@ -24,6 +28,7 @@ interface Registries {
   readonly leaders: Registry<LeaderRecord>;
   readonly routers: Registry<RouterRecord>;
   readonly conditions: Registry<ConditionRecord>;
+  readonly guards: Registry<GuardRecord>;
 }
 
 /**
@@ -41,7 +46,10 @@ export class SourceState {
   #routers = 0;
   #unowned: number | undefined;
   #told: readonly RegistryEntry<ConditionRecord>[] = [];
+  #guard: GuardRecord | undefined;
   readonly #conditions: SourceConditions;
+  readonly #sleep: SourceSleep;
+  #wakingSince: number | undefined;
 
   constructor(
     deps: SourceStateDeps,
@@ -51,6 +59,8 @@ export class SourceState {
     this.#source = options.source;
     this.#onIncarnation = options.onIncarnation;
     this.#conditions = new SourceConditions(deps.clock);
+    this.#sleep = new SourceSleep({ ...deps, registries: deps.messaging.registries }, options.source);
+    this.#sleep.onChange(() => this.#notify());
   }
 
   /** Undefined until the source was set up once. Kept while NATS is away: shapes that exist stay readable. */
@@ -60,12 +70,38 @@ export class SourceState {
 
   /** A replicator streams and every shard has an owner, so that new shapes can be made. */
   get active(): boolean {
-    return this.missing === undefined;
+    return this.missing === undefined && this.#leading;
+  }
+
+  /** Nobody is connected to the database, and all is well (spec R 3.7). */
+  get asleep(): boolean {
+    return this.#sleep.asleep;
+  }
+
+  /** Has the source wake up if it sleeps; resolves once that was asked for. Never rejects. */
+  wake(reason: string): Promise<void> {
+    return this.#sleep.wake(reason);
   }
 
   /** Shapes of this source can be read, but nobody replicates it at the moment, so that none can be made (HE-3). */
   get leaderless(): boolean {
-    return this.#record !== undefined && !this.#leading;
+    return this.#record !== undefined && !this.#leading && !this.#resting();
+  }
+
+  /** Why and since when the shapes of this incarnation follow the source no longer, for people; undefined while they do. */
+  get stale(): { readonly since: string; readonly reason: string } | undefined {
+    const { stale, reason = '' } = this.#guard ?? {};
+    // Once there is another incarnation, their handles are turned away.
+    if (stale === undefined || stale.incarnation !== this.#record?.incarnation) return undefined;
+    return { since: new Date(stale.since).toISOString(), reason };
+  }
+
+  /**
+   * Why no new shapes and subsets are to be begun, for people. What was said before the source fell asleep may be true no more: who
+   * wakes it up is told anew.
+   */
+  get shedding(): string | undefined {
+    return this.#guard?.shedding === true && !this.asleep ? this.#guard.reason : undefined;
   }
 
   /** The first condition that does not hold, in the words of spec O 1.3.2. */
@@ -78,12 +114,26 @@ export class SourceState {
     return this.#conditions.text('snapshot_connection_pool_ready');
   }
 
+  /** Resolves to whether the source is active within `timeoutMs`, having it wake up if it sleeps. */
+  untilActive(reason: string, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
+    const condition = () => {
+      // Asked each time: this pod may hear of the sleep only now.
+      if (this.asleep) void this.wake(reason);
+      return this.active;
+    };
+    return this.waitFor(condition, timeoutMs, signal);
+  }
+
   get conditions(): Conditions {
     return this.#conditions.report();
   }
 
   /** Follows the registries until `signal` aborts; a failure is retried for ever. */
   async run(signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#follow(signal), this.#sleep.run(signal)]);
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
     const backoff = new Backoff(this.#deps.clock, { minMs: 100, maxMs: 5_000 });
     let registries: Registries | undefined;
     let stopWatching: (() => void) | undefined;
@@ -126,6 +176,7 @@ export class SourceState {
       leaders: await registries.open<LeaderRecord>(BUCKETS.leaders.name, { ttlMs: BUCKETS.leaders.ttlMs }),
       routers: await registries.open<RouterRecord>(BUCKETS.routers.name, { ttlMs: BUCKETS.routers.ttlMs }),
       conditions: await registries.open<ConditionRecord>(BUCKETS.conditions.name, { ttlMs: BUCKETS.conditions.ttlMs }),
+      guards: await registries.open<GuardRecord>(BUCKETS.guards.name),
     };
   }
 
@@ -139,19 +190,27 @@ export class SourceState {
       this.#setLeader(entry?.value);
       this.#notify();
     });
+    const stopGuard = await registries.guards.watch(this.#source, (key, entry) => {
+      if (key !== this.#source) return;
+      this.#guard = entry?.value;
+      this.#notify();
+    });
     return () => {
       stopSource();
       stopLeader();
+      stopGuard();
     };
   }
 
   async #refresh(registries: Registries): Promise<void> {
-    const [source, leader, routers, told] = await Promise.all([
+    const [source, leader, routers, told, guard] = await Promise.all([
       registries.sources.get(this.#source),
       registries.leaders.get(this.#source),
       registries.routers.list(`${this.#source}.`),
       registries.conditions.list(`${this.#source}.`),
+      registries.guards.get(this.#source),
     ]);
+    this.#guard = guard?.value;
     if (source !== undefined) this.#setRecord(source.value);
     this.#setLeader(leader?.value);
     this.#told = told;
@@ -175,12 +234,21 @@ export class SourceState {
     this.#leading = record?.streaming === true;
   }
 
+  /** It sleeps, or is about to be awake again: then it lacks nothing. */
+  #resting(): boolean {
+    if (this.#sleep.asleep) return true;
+    const since = this.#wakingSince;
+    return since !== undefined && this.#deps.clock.now() - since < WAKING_MS;
+  }
+
   #notify(): void {
+    if (!this.#sleep.waking) this.#wakingSince = undefined;
+    else this.#wakingSince ??= this.#deps.clock.now();
     this.#conditions.update(
       {
         read: this.#read,
         known: this.#record !== undefined,
-        leading: this.#leading,
+        leading: this.#leading || this.#resting(),
         routers: this.#routers,
         unowned: this.#unowned,
       },

@@ -11,6 +11,12 @@ export interface EventStreamOptions extends WriteOptions {
   readonly sseKeepAliveMs: number;
 }
 
+/** What a stream is made from. */
+interface EventSource {
+  readonly hub: LiveHub;
+  readonly source: { readonly stale: unknown };
+}
+
 /**
  * Writes a shape as server-sent events (spec H 12): the backlog, then what comes, until the stream's time is up. The log is
  * read as the socket drains. The stream just ends when the shape does; the next request gets the 409.
@@ -19,7 +25,7 @@ export async function writeEvents(
   exchange: Exchange,
   request: ShapeRequest,
   answer: Extract<Answer, { kind: 'events' }>,
-  hub: LiveHub,
+  { hub, source }: EventSource,
   options: EventStreamOptions,
 ): Promise<void> {
   const { target } = answer;
@@ -64,7 +70,9 @@ export async function writeEvents(
       interrupt = () => {};
       if (outcome === 'gone') return;
       if (outcome === 'over') break;
-      if (outcome.kind !== 'answer') {
+      // The next request is told why (spec H LV-2).
+      const stale = outcome.kind === 'answer' && outcome.answer.upToDate && source.stale !== undefined;
+      if (outcome.kind !== 'answer' || stale) {
         if (!complete || outcome.kind === 'unreadable') return exchange.destroy();
         break;
       }

@@ -27,6 +27,7 @@ export interface ShapeService {
   readonly reader: ShapeReader;
   readonly deleter: ShapeDeleter;
   readonly hub: LiveHub;
+  readonly source: { readonly stale: unknown };
 }
 
 interface ShapeRouteDeps {
@@ -129,7 +130,7 @@ export class ShapeRoute {
       if (exchange.gone) return;
       answer = this.#toAnswer(err);
     }
-    if (answer.kind === 'events') return writeEvents(exchange, request, answer, service.hub, this.#options);
+    if (answer.kind === 'events') return writeEvents(exchange, request, answer, service, this.#options);
     return writeAnswer(exchange, request, answer, this.#options);
   }
 

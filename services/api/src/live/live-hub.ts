@@ -80,6 +80,11 @@ export class LiveHub {
     return this.#waiting.size + this.#overdue.size;
   }
 
+  /** The shapes that requests wait for; one that is waited for at several places comes for each. */
+  *waitedFor(): Generator<{ readonly shard: ShardId; readonly handle: string }> {
+    for (const group of this.#groups.values()) yield group;
+  }
+
   /**
    * Whether requests for `digest` wait here at that place of `handle`, with the shape known to be alive: then the handle
    * need not be looked up again, since its end would wake them.

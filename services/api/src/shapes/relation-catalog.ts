@@ -1,3 +1,4 @@
+import { ShapecastError } from '@shapecast/errors';
 import { introspectSubject, type Rpc } from '@shapecast/messaging';
 import type { TableName } from '@shapecast/protocol';
 import type { Clock, Logger } from '@shapecast/service-kit';
@@ -9,6 +10,8 @@ const MAX_TABLES = 10_000;
 interface CatalogDeps {
   readonly rpc: Rpc;
   readonly memory: TableMemory;
+  /** The source sleeps: its catalog is not to be asked. */
+  readonly asleep?: () => boolean;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -47,7 +50,7 @@ export class RelationCatalog {
   known(table: TableName): RelationInfo | undefined {
     const key = keyOf(table);
     const entry = this.#entries.get(key);
-    if (entry !== undefined && this.#age(entry) > this.#options.ttlMs && !this.#lookups.has(key)) {
+    if (entry !== undefined && this.#age(entry) > this.#options.ttlMs && !this.#asleep() && !this.#lookups.has(key)) {
       this.#fetch(key, table).catch((err: unknown) => this.#deps.log.debug({ err }, 'table could not be looked up'));
     }
     return entry?.relation;
@@ -100,7 +103,12 @@ export class RelationCatalog {
     return lookup;
   }
 
+  #asleep(): boolean {
+    return this.#deps.asleep?.() === true;
+  }
+
   async #ask(key: string, table: TableName): Promise<RelationInfo | undefined> {
+    if (this.#asleep()) throw new ShapecastError('NOT_READY', 'The source sleeps: its catalog is not read.');
     const askedAt = this.#deps.clock.now();
     const answer = await this.#deps.rpc.call(
       introspectSubject(this.#options.source),

@@ -5,8 +5,10 @@ import type { ShapeHead } from '@shapecast/shape-store';
 import { invalid, unavailable, type Answer, type ShapeTarget } from '../answers.ts';
 import type { HeadWatcher } from '../live/head-watcher.ts';
 import { noNews, type LogAnswer } from '../live/log-answer.ts';
+import type { ReadTimes } from '../expiry/read-times.ts';
 import type { LiveHub } from '../live/live-hub.ts';
 import type { SourceState } from '../source-state.ts';
+import { withoutPromise } from '../stale-source.ts';
 import type { SubsetReader } from '../subset/subset-reader.ts';
 import type { Body } from './body.ts';
 import type { LogReader } from './log-reader.ts';
@@ -25,6 +27,7 @@ interface ShapeReaderDeps {
   readonly schemas: SchemaHeaders;
   readonly watcher: HeadWatcher;
   readonly hub: LiveHub;
+  readonly reads: Pick<ReadTimes, 'read'>;
   readonly clock: Clock;
 }
 
@@ -54,11 +57,21 @@ export class ShapeReader {
     this.#options = options;
   }
 
+  /** Whatever was waited for meanwhile: the answer is what may be said now. */
   async read(request: ShapeRequest, context: ReadContext): Promise<Answer> {
+    const { source, reads } = this.#deps;
+    const answer = await this.#read(request, context);
+    if ('target' in answer) reads.read(answer.target.shard, answer.target.handle);
+    return source.stale === undefined ? answer : withoutPromise(answer);
+  }
+
+  async #read(request: ShapeRequest, context: ReadContext): Promise<Answer> {
     const { source, resolver, hub } = this.#deps;
     if (source.record === undefined) {
       await source.waitFor(() => source.record !== undefined, this.#options.readyTimeoutMs, context.signal);
     }
+    // Nothing new comes while the source sleeps. The request waits for news as ever.
+    if (request.live && source.asleep) void source.wake('a live request');
     if (request.subset !== undefined) return this.#deps.subsets.read(request, request.subset, context);
     if (request.handle === undefined || request.offset === 'now') return this.#fromTheTop(request, context);
 
@@ -202,6 +215,7 @@ export class ShapeReader {
     context: ReadContext,
     head?: ShapeHead,
   ): Promise<Answer> {
+    this.#deps.reads.read(target.shard, target.handle);
     const place = { shard: target.shard, handle: target.handle, digest: target.shape.digest, offset: after };
     const outcome = await this.#deps.hub.wait(place, (release) => context.onGone(release), head);
     switch (outcome.kind) {

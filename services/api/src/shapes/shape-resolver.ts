@@ -4,7 +4,8 @@ import { shardOf } from '@shapecast/shape';
 import type { ShapeHead, ShapeStore, ShardId } from '@shapecast/shape-store';
 import { catalogFailure, invalid, unavailable, type Answer, type ShapeTarget } from '../answers.ts';
 import type { SourceState } from '../source-state.ts';
-import type { Definitions, Freshness, RequestedShape } from './definitions.ts';
+import { SHEDDING, STALE } from '../stale-source.ts';
+import type { DefinitionOutcome, Definitions, Freshness, RequestedShape } from './definitions.ts';
 import { JoinedCalls } from './joined-calls.ts';
 
 const NOT_READY_RETRY_S = 5;
@@ -118,7 +119,7 @@ export class ShapeResolver {
   async place(params: DefinitionParams, freshness: Freshness): Promise<Placed | { readonly answer: Answer }> {
     const record = this.#deps.source.record;
     if (record === undefined) return { answer: this.#notReady() };
-    const outcome = await this.#deps.definitions.resolve(params, freshness);
+    const outcome = await this.#resolve(params, freshness);
     switch (outcome.kind) {
       case 'shape':
         return { shape: outcome.shape, shard: this.#shard(record, outcome.shape.digest) };
@@ -127,6 +128,15 @@ export class ShapeResolver {
       case 'unavailable':
         return { answer: catalogFailure(outcome.cause) };
     }
+  }
+
+  async #resolve(params: DefinitionParams, freshness: Freshness): Promise<DefinitionOutcome> {
+    const { definitions, source } = this.#deps;
+    const outcome = await definitions.resolve(params, freshness);
+    if (outcome.kind !== 'unavailable' || !source.asleep) return outcome;
+    // What this pod remembers of the table does not do, so the database has to be asked.
+    await source.wake('a table is looked up');
+    return definitions.resolve(params, freshness);
   }
 
   #find({ shape: { digest }, shard }: Placed, handle?: string): Promise<Found> {
@@ -144,7 +154,10 @@ export class ShapeResolver {
   /** The handle for the definition as the table is now; made unless somebody was faster. */
   async #create(params: DefinitionParams, waiting: Cancellable): Promise<Resolution> {
     const { store, hints, source } = this.#deps;
-    if (!(await source.waitFor(() => source.active, this.#options.readyTimeoutMs, waiting.signal))) {
+    // Neither is over within the time that a request waits.
+    if (source.stale !== undefined) return { kind: 'answer', answer: STALE };
+    if (source.shedding !== undefined) return { kind: 'answer', answer: SHEDDING };
+    if (!(await source.untilActive('a new shape', this.#options.readyTimeoutMs, waiting.signal))) {
       return { kind: 'answer', answer: this.#notReady() };
     }
     const placed = await this.place(params, 'verified');

@@ -8,6 +8,7 @@ import type { SchemaHeaders } from '../shapes/schema-headers.ts';
 import type { Cancellable, Placed, ShapeResolver } from '../shapes/shape-resolver.ts';
 import type { Begun, ShapeStart } from '../shapes/shape-start.ts';
 import type { SourceState } from '../source-state.ts';
+import { SHEDDING, STALE } from '../stale-source.ts';
 import { subsetFailure } from './subset-failure.ts';
 import type { OpenSubset, SubsetSource } from './subset-source.ts';
 
@@ -49,6 +50,10 @@ export class SubsetReader {
 
   async read(request: ShapeRequest, subset: Params, context: SubsetContext): Promise<Answer> {
     const { store, resolver, source } = this.#deps;
+    // Rows that are newer than all that the shape's log will ever have could never be put together with it.
+    if (source.stale !== undefined) return STALE;
+    if (source.shedding !== undefined) return SHEDDING;
+    await source.wake('a subset');
     const wanted = await this.#wanted(request, subset, context);
     if ('answer' in wanted) return wanted.answer;
     const { head } = wanted;
