@@ -6,6 +6,7 @@ import { handOver } from './hand-over.ts';
 import { initialSync } from './initial-sync.ts';
 import { machine } from './machine.ts';
 import { parked } from './parked.ts';
+import { retainedWal } from './retained-wal.ts';
 import { throughput } from './throughput.ts';
 
 const SCENARIOS = {
@@ -15,6 +16,7 @@ const SCENARIOS = {
   'hand-over': handOver,
   'initial-sync': initialSync,
   parked,
+  'retained-wal': retainedWal,
   throughput,
 } as const;
 

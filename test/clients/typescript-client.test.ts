@@ -63,7 +63,7 @@ describe('the TypeScript client', () => {
     { name: 'C261 long polling', table: 'polled', liveSse: false },
     { name: 'C262 server-sent events', table: 'streamed', liveSse: true },
   ])('$name', ({ table, liveSse }) => {
-    test('at each up-to-date it holds what the table held after some transaction, none older than before', async () => {
+    test('18.2.10 at each up-to-date it holds what the table held after some transaction, none older than before', async () => {
       const writer = new RandomWriter(await connect(service.cluster.databaseUrl), table, 261);
       await writer.start();
       const seen: { readonly n: number; readonly rows: readonly string[] }[] = [];

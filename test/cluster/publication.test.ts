@@ -113,6 +113,19 @@ test('T31 a table that is taken out by hand is added again, and its shapes start
   expect([reader.rotations, other.rotations]).toEqual([1, 0]);
 });
 
+test('a change after a table was taken out and added again by hand ends the shapes before they show it', async () => {
+  const reader = await createTable('gap');
+  await expectEqual(reader, 'gap');
+  await app.query(`alter publication ${PUBLICATION} drop table gap`);
+  await app.query(`insert into gap values (2, 'missed')`);
+  await app.query(`alter publication ${PUBLICATION} add table gap`);
+  await app.query(`update gap set v = 'seen' where id = 2`);
+  await expectEqual(reader, 'gap');
+  // Nobody was shown an update of a row that nobody has.
+  expect(reader.violations).toEqual([]);
+  expect(reader.rotations).toBe(1);
+});
+
 test('A10 what the role does not own is refused by name, and nothing else is disturbed', async () => {
   const reader = await createTable('owned');
   await expectEqual(reader, 'owned');

@@ -106,7 +106,7 @@ describe('a snapshot whose router goes away', () => {
     expect(old.status).toBe(409);
   });
 
-  test('by a pause past its lease: what it wakes up with gets nowhere', async () => {
+  test('18.2.3 by a pause past its lease: what it wakes up with gets nowhere', async () => {
     const response = await first('id > 2');
     const handle = response.headers.get('electric-handle');
     const { process } = await taking('big');

@@ -106,7 +106,19 @@ async function streamIsPast(): Promise<void> {
   });
 }
 
-test('a shape of an old shard that is created meanwhile waits, and then has those rows', async () => {
+test('a hanging transaction that is the first to show a table to the stream holds up no other table', async () => {
+  await client.query(`create table cold (id int primary key, v text)`);
+  await new StrictReader(cluster.url, { table: 'quiet' }).catchUp(signal);
+  const reader = new StrictReader(cluster.url, { table: 'cold' });
+  await reader.catchUp(signal);
+  const held = await heldCommits('cold');
+  await streamIsPast();
+  await held.release();
+  await client.query(`insert into cold values (5, 'after')`);
+  await expectWhole(reader, 'cold');
+});
+
+test('18.2.5 a shape of an old shard that is created meanwhile waits, and then has those rows', async () => {
   await new StrictReader(cluster.url, { table: 'quiet' }).catchUp(signal);
   const held = await heldCommits('old_shard');
   await streamIsPast();
@@ -120,7 +132,7 @@ test('a shape of an old shard that is created meanwhile waits, and then has thos
   await expectWhole(reader, 'old_shard');
 });
 
-test('a shape of a brand-new shard waits for its own table only, and then has those rows', async () => {
+test('18.2.5 a shape of a brand-new shard waits for its own table only, and then has those rows', async () => {
   const held = await heldCommits('new_shard');
   await streamIsPast();
   // So many records later that a shard which begins at the end of the stream does not look back at them.

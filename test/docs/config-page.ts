@@ -20,8 +20,8 @@ row names another variable that it stands for, that one wins if both are set.
 - **Switches**: \`true\` or \`false\`. **Lists**: separated by commas.
 
 Variables of the reference (\`ELECTRIC_*\` and a few more) are all accepted. The last column says what becomes of them: *kept*, the
-meaning is the same; *adapted*, as said there; *ignored*; *not yet*, without effect so far. At start a process writes one line for
-each variable that is set and ignored, without effect or renamed, and a warning for each one that starts with \`ELECTRIC_\` or
+meaning is the same; *adapted*, as said there; *ignored*; *not yet*, without effect so far; *not needed*, always so. At start a process writes one line for
+each variable that is set and ignored, not needed, without effect or renamed, and a warning for each one that starts with \`ELECTRIC_\` or
 \`SHAPECAST_\` and is not in these tables, with the name that was probably meant. Columns R, P, A and E say who reads it:
 router, replicator, API and embedded mode (\`npm start\`).
 
@@ -78,8 +78,13 @@ function rowText(name: string, variable: Variable, sections: readonly ConfigSect
   return `| ${[...cells, ...marks, referenceText(variable)].map(escape).join(' | ')} |`;
 }
 
-function referenceText({ use, notYet, instead, note }: Variable): string {
-  const words = [use, notYet ? 'not yet' : undefined, instead === undefined ? undefined : `renamed to \`${instead}\``];
+function referenceText({ use, notYet, always, instead, note }: Variable): string {
+  const words = [
+    use,
+    notYet ? 'not yet' : undefined,
+    always ? 'not needed' : undefined,
+    instead === undefined ? undefined : `renamed to \`${instead}\``,
+  ];
   const text = words.filter((word) => word !== undefined).join(', ');
   return [text, note].filter((part) => part !== undefined && part !== '').join(': ');
 }

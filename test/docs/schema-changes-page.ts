@@ -23,6 +23,9 @@ This is noticed in three ways:
 
 What happens to partitions while no router runs is noticed by the next one.
 
+To keep migrations cheap for clients, list the columns of shapes: then \`ADD COLUMN\` ends none of them. Which shapes ended, and why, is in
+the event \`shape_rotated\` ([troubleshooting](troubleshooting.md#shapes-that-end)).
+
 The table says which shapes end, first when the catalog is compared, then with the next write before that. It is made from the
 cases of a test that does each of these statements to shapes of a running cluster (\`npm run docs:schema\`).
 

@@ -147,11 +147,11 @@ describe.each(modes)(`oracle, seed ${SEED}: %s`, (mode, autoRestart) => {
     expect(differing).toEqual([]);
   }
 
-  test('every reader ends equal to Postgres while shapes are created under writes', async () => {
+  test('18.2.1 every reader ends equal to Postgres while shapes are created under writes', async () => {
     await run('oracle_calm', place, async () => {});
   });
 
-  test('the same holds when a router and the leading replicator are killed half-way', async () => {
+  test('18.2.2 the same holds when a router and the leading replicator are killed half-way', async () => {
     await run('oracle_faults', place + SHAPES, async () => {
       await new Promise((resolve) => setTimeout(resolve, 500));
       const leader = await cluster.leader();
