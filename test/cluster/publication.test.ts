@@ -136,6 +136,9 @@ test('A10 what the role does not own is refused by name, and nothing else is dis
       `Database table "public.${table}" is missing from the publication "${PUBLICATION}" and Electric lacks privileges to add it`,
     );
   expect(await answer('strange')).toEqual(missing('strange'));
+  await app.query(`insert into owned values (9, 'i')`);
+  await expectEqual(reader, 'owned');
+  expect(reader.rotations).toBe(0);
 
   await admin.query(`alter publication ${PUBLICATION} owner to current_user`);
   await createTable('later');
@@ -145,7 +148,8 @@ test('A10 what the role does not own is refused by name, and nothing else is dis
   expect((await answer('owned')).status).toBe(200);
   await admin.query(`alter publication ${PUBLICATION} owner to app`);
   await waitFor(async () => (await answer('later')).status === 200);
-  expect(reader.rotations).toBe(0);
+  // Whoever alters the publication may have had it publish less for a moment, which the catalog does not tell apart (ADR 18).
+  expect(reader.violations).toEqual([]);
 });
 
 test('a publication that loses operations is completed, and every shape starts over', async () => {

@@ -369,6 +369,38 @@ describe('connecting', () => {
     expect(inspect([server, client, error], { depth: 12, showHidden: false })).not.toContain('hunter2');
   });
 
+  test('is not held to what a role is set to for applications, where the session is ours', async () => {
+    const admin = new pg.Client({ connectionString: sharedPostgresUrl() });
+    await admin.connect();
+    open.push(admin);
+    await admin.query('create role restricted_speaker login');
+    onTestFinished(async () => {
+      const cleaner = new pg.Client({ connectionString: sharedPostgresUrl() });
+      await cleaner.connect();
+      await cleaner.query('drop role restricted_speaker');
+      await cleaner.end();
+    });
+    for (const setting of [
+      'default_transaction_read_only = on',
+      `lock_timeout = '1s'`,
+      `idle_session_timeout = '1min'`,
+    ])
+      await admin.query(`alter role restricted_speaker set ${setting}`);
+    const url = new URL(sharedPostgresUrl());
+    url.username = 'restricted_speaker';
+    const settings = async (purpose: Purpose) => {
+      const client = await new PgServer(url.href).connect(purpose, never);
+      open.push(client);
+      const names = ['transaction_read_only', 'lock_timeout', 'idle_session_timeout'];
+      const { rows } = await client.query<{ all: string }>(
+        `select ${names.map((name) => `current_setting('${name}')`).join(` || ' ' || `)} as all`,
+      );
+      return rows[0]?.all;
+    };
+    expect(await settings({ applicationName: 'test', ownSession: true })).toBe('off 0 0');
+    expect(await settings({ applicationName: 'test' })).toBe('on 1s 1min');
+  });
+
   test('speaks English where the session is ours and the role may choose', async () => {
     const superuser = new PgServer(sharedPostgresUrl());
     const language = async (purpose: Purpose) => {

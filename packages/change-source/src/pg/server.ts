@@ -43,7 +43,10 @@ export interface Purpose {
   readonly applicationName: string;
   /** A walsender of the URL's database. */
   readonly replication?: 'database';
-  /** The session is ours alone, so it may have settings of its own: messages in English. Never through a pooler (spec R 3.2.1). */
+  /**
+   * The session is ours alone, so it may have settings of its own: messages in English, and nothing of what `overrule` names.
+   * Never through a pooler (spec R 3.2.1).
+   */
   readonly ownSession?: boolean;
   /** Shorter than the timeout of all connections. */
   readonly timeoutMs?: number;
@@ -101,7 +104,10 @@ export class PgServer {
     const attempt = { purpose, signal, deadlineMs: this.#clock.now() + limitMs };
     try {
       const client = await (this.#variant ? this.#again(this.#variant, attempt) : this.#find(attempt));
-      if (purpose.ownSession === true) await this.#speakEnglish(client);
+      if (purpose.ownSession === true) {
+        await overrule(client);
+        await this.#speakEnglish(client);
+      }
       return client;
     } catch (error) {
       if (signal.aborted) throw abortReason(signal);
@@ -289,6 +295,19 @@ export class PgServer {
     if (this.#warned.has(message)) return;
     this.#warned.add(message);
     this.#log.warn(fields, message);
+  }
+}
+
+/**
+ * What roles and databases are set to for their applications, and what would keep us from our work: whole databases are made
+ * read-only when their disk fills up, and who waits for a slot or the lock of a source waits for hours.
+ */
+async function overrule(client: pg.Client): Promise<void> {
+  try {
+    await client.query('set default_transaction_read_only = off; set lock_timeout = 0; set idle_session_timeout = 0');
+  } catch (error) {
+    destroyClient(client);
+    throw error;
   }
 }
 

@@ -189,6 +189,27 @@ describe('setting up replication', () => {
     await session.close();
   });
 
+  test('what its role is set to for applications does not keep it from writing and waiting', async () => {
+    const clock = { ...systemClock, sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(ms / 100, signal) };
+    await start();
+    const url = await roleUrl('superuser replication');
+    for (const setting of ['default_transaction_read_only = on', 'lock_timeout = 1']) {
+      await world.sql(`alter role ${url.username} set ${setting}`);
+    }
+    const writer = await world.connect();
+    await writer.query('begin');
+    await writer.query(`insert into items values ('1', 'a')`);
+    const reports: SourceProgress[] = [];
+    const source = openPgChangeSource({ ...names(), url: String(url) }, { ...deps, clock });
+    const opening = source.open((progress) => reports.push(progress), never);
+    await waitFor(() => reports.some(({ kind }) => kind === 'creating_slot'));
+    await writer.query('commit');
+    const session = await opening;
+    expect(session.slot.created).toBe(true);
+    await session.close();
+    expect(await world.sql('select from pg_publication where pubname = $1', [world.publicationName])).toHaveLength(1);
+  });
+
   test('can be told to give up while the slot is created', async () => {
     await start();
     const writer = await world.connect();

@@ -236,18 +236,34 @@ describe.each([14, 15, 18])('the publication on Postgres %i', (version) => {
     }
   });
 
+  // On 14 partitions make us alter it ourselves.
+  test.runIf(version >= 15)(
+    'a publication that was altered and altered back is another one: it may have left out operations meanwhile',
+    async () => {
+      const before = await world.database.publish(items, never);
+      await world.sql('create table others (id int primary key)');
+      await world.database.publish(await tableOf('others'), never);
+      expect(await sightOf(items.oid)).toBe(before);
+      await world.sql(`alter publication ${PUB} set (publish = 'update, delete')`);
+      await world.sql(`alter publication ${PUB} set (publish = 'insert, update, delete, truncate')`);
+      const after = await sightOf(items.oid);
+      expect(after).not.toBe('');
+      expect(sharePublication(before, after)).toBe(false);
+    },
+  );
+
   test('publications of everything count, and of a schema', async () => {
     const published = await world.database.publish(items, never);
     await world.sql(`drop publication ${PUB}`);
     const all = version >= 18 ? 'for all tables with (publish_generated_columns = stored)' : 'for all tables';
     await world.sql(`create publication ${PUB} ${all}`);
     const everything = await world.database.publish(items, never);
-    expect(everything).toMatch(/^all:\d+$/);
+    expect(everything).toMatch(version < 15 ? /^all:\d+$/ : /^all:\d+@\d+$/);
     expect(sharePublication(published, everything)).toBe(false);
     if (version < 15) return;
     await world.sql(`drop publication ${PUB}`);
     await world.sql(`create publication ${PUB} for tables in schema public`);
-    expect(await world.database.publish(items, never)).toMatch(/^schema:\d+$/);
+    expect(await world.database.publish(items, never)).toMatch(/^schema:\d+@\d+$/);
     expect(await world.sql('select from pg_publication_rel')).toEqual([]);
   });
 

@@ -277,7 +277,9 @@ describe('slot creation behind an open transaction', () => {
     const kill = new AbortController();
     const first = world.source.open(ignore, kill.signal);
     await waitFor(async () => (await slot())?.['active'] === true);
-    // Its socket is closed, which the backend does not see while it waits.
+    // Before that it looks for WAL, and would see that its socket is closed.
+    const waiting = `select 1 from pg_stat_activity where backend_type = 'walsender' and wait_event = 'transactionid'`;
+    await waitFor(async () => (await world.sql(waiting)).length === 1);
     kill.abort();
     await expect(first).rejects.toThrow(/abort/);
     const reports: SourceProgress[] = [];

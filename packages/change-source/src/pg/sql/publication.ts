@@ -89,7 +89,9 @@ function restricted(row: string): string {
 /**
  * By what those of the tables that exist are published, and the moment it was so. One text for each: `rel:` its membership and those
  * of the partitioned tables above it, `schema:` that of a schema, `all:` of everything, separated by blanks; empty when nothing of it,
- * or not all, arrives. Every name is of one stretch of time: removed and added again it is another one.
+ * or not all, arrives. Every name is of one stretch of time: removed and added again it is another one, and so it is when the
+ * publication itself was altered, which may have left out operations for a while: `@` and the transaction that wrote its row. Not
+ * before version 15, where partitions make us alter it (`Publisher`).
  */
 export async function readPublishedBy(
   db: Queryable,
@@ -99,12 +101,13 @@ export async function readPublishedBy(
 ): Promise<{ readonly moment: SnapshotMoment; readonly tables: ReadonlyMap<number, string> }> {
   const schemas = `
        union all
-       select u.oid, 'schema:' || n.oid from up u join pg_class c on c.oid = u.above
+       select u.oid, 'schema:' || n.oid || pub.version from up u join pg_class c on c.oid = u.above
        join pg_publication_namespace n on n.pnnspid = c.relnamespace join pub on pub.oid = n.pnpubid`;
+  const version = serverVersion >= 150_000 ? `'@' || xmin` : `''`;
   const rows = await rowsOf(
     db,
     `with pub as materialized (
-       select oid, puballtables, pubviaroot from pg_publication
+       select oid, puballtables, pubviaroot, ${version} as version from pg_publication
        where pubname = $1 and pubinsert and pubupdate and pubdelete and pubtruncate
      ),
      given as materialized (
@@ -116,13 +119,13 @@ export async function readPublishedBy(
        select g.oid, a.relid::oid from given g cross join lateral pg_partition_ancestors(g.oid) a where g.relispartition
      ),
      member as materialized (
-       select u.oid, 'rel:' || r.oid as way, ${restricted('r')} as restricted
+       select u.oid, 'rel:' || r.oid || pub.version as way, ${restricted('r')} as restricted
        from up u join pg_publication_rel r on r.prrelid = u.above join pub on pub.oid = r.prpubid
      ),
      way as (
        select oid, way from member
        union all
-       select g.oid, 'all:' || pub.oid from given g join pub on pub.puballtables${serverVersion >= 150_000 ? schemas : ''}
+       select g.oid, 'all:' || pub.oid || pub.version from given g join pub on pub.puballtables${serverVersion >= 150_000 ? schemas : ''}
      ),
      ways as (select oid, string_agg(distinct way, ' ' order by way) as text from way group by oid)
      select now.xmax, now.running, g.oid,
