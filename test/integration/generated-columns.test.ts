@@ -123,6 +123,7 @@ describe('generated columns', () => {
     await db.query('update gen set n = n + 1');
     await expectEqual(shape, 'gen', COLUMNS, 'id > 0');
     await expectEqual(without, 'gen', ['id', 'n']);
-    expect(without.rotations).toBe(0);
+    // It starts over too: whoever alters the publication may have had it publish less for a moment (ADR 18).
+    expect([...shape.violations, ...without.violations]).toEqual([]);
   });
 });
