@@ -1,7 +1,8 @@
 import { ShapecastError } from '@shapecast/errors';
-import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
+import type { Clock, Logger } from '@shapecast/service-kit';
+import { followRegistry, LazyRegistry, type Following } from './lazy-registry.ts';
 import type { HandleRecord } from './records.ts';
-import type { Registries, Registry } from './registry.ts';
+import type { Registries } from './registry.ts';
 
 interface HandleDeps {
   readonly registries: Registries;
@@ -28,33 +29,25 @@ export class HandleRecords {
   readonly #source: string;
   readonly #known = new Map<number, HandleRecord>();
   readonly #read = Promise.withResolvers<void>();
-  #registry: Promise<Registry<HandleRecord>> | undefined;
+  readonly #registry: LazyRegistry<HandleRecord>;
 
   constructor(deps: HandleDeps, source: string) {
     this.#deps = deps;
     this.#source = source;
+    this.#registry = new LazyRegistry(() => deps.registries.open<HandleRecord>(HANDLES));
   }
 
   /** Follows the records until `signal` aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#deps;
-    const backoff = new Backoff(clock, { minMs: 100, maxMs: 5_000 });
-    let stop: (() => void) | undefined;
-    while (!signal.aborted && stop === undefined) {
-      try {
-        const registry = await this.#open();
-        stop = await registry.watch(`${this.#source}.`, (key, entry) => {
-          if (entry) this.#learn(Number(key.slice(this.#source.length + 1)), entry.value);
-        });
-      } catch (err) {
-        if (signal.aborted) return;
-        log.warn({ err }, 'the newest handles cannot be read, retrying');
-        await backoff.wait(signal).catch(() => undefined);
-      }
-    }
-    this.#read.resolve();
-    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-    stop?.();
+    const following: Following<HandleRecord> = {
+      prefix: `${this.#source}.`,
+      onChange: (key, entry) => {
+        if (entry) this.#learn(Number(key.slice(this.#source.length + 1)), entry.value);
+      },
+      onBegun: () => this.#read.resolve(),
+      complaint: 'the newest handles cannot be read, retrying',
+    };
+    await followRegistry(this.#deps, this.#registry, following, signal);
   }
 
   /** What is known of a shard; undefined when it has issued nothing yet. Throws NOT_READY when that cannot be read. */
@@ -79,7 +72,7 @@ export class HandleRecords {
   /** Notes a handle that was issued. What is noted never goes back. Throws STREAM_UNAVAILABLE. */
   async note(shard: number, newest: number): Promise<void> {
     if (newest <= (this.#known.get(shard)?.newest ?? 0)) return;
-    const registry = await this.#open();
+    const registry = await this.#registry.get();
     const key = `${this.#source}.${shard}`;
     const record: HandleRecord = { v: 1, newest, ceiling: newest + HEAD_ROOM_US };
     for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
@@ -93,13 +86,5 @@ export class HandleRecords {
 
   #learn(shard: number, record: HandleRecord): void {
     if (record.newest >= (this.#known.get(shard)?.newest ?? 0)) this.#known.set(shard, record);
-  }
-
-  #open(): Promise<Registry<HandleRecord>> {
-    this.#registry ??= this.#deps.registries.open<HandleRecord>(HANDLES);
-    return this.#registry.catch((err: unknown) => {
-      this.#registry = undefined;
-      throw err;
-    });
   }
 }

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { ShapecastError } from '@shapecast/errors';
-import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
+import type { Clock, Logger } from '@shapecast/service-kit';
+import { followRegistry, LazyRegistry, type Following } from './lazy-registry.ts';
 import { BUCKETS, type RotationRecord } from './records.ts';
-import type { Registries, Registry, RegistryEntry } from './registry.ts';
+import type { Registries, RegistryEntry } from './registry.ts';
 
 /** Why a shape ended. */
 export interface RotationFailure {
@@ -38,13 +39,13 @@ const CURRENT_TIMEOUT_MS = 5_000;
 export class RotationJournal {
   readonly #deps: JournalDeps;
   readonly #source: string;
+  readonly #registry: LazyRegistry<RotationRecord>;
   readonly #holder = randomUUID();
   readonly #known = new Map<string, RotationFailure>();
   readonly #handlesOf = new Map<string, readonly string[]>();
   readonly #listeners = new Set<(handles: readonly string[]) => void>();
   readonly #following = Promise.withResolvers<void>();
   readonly #syncs = new Map<number, () => void>();
-  #registry: Promise<Registry<RotationRecord>> | undefined;
   #writing: Promise<void> = Promise.resolve();
   #next: Batch | undefined;
   #entry = { number: 0, ended: [] as (readonly [string, RotationFailure])[], bytes: 0 };
@@ -54,26 +55,19 @@ export class RotationJournal {
   constructor(deps: JournalDeps, source: string) {
     this.#deps = deps;
     this.#source = source;
+    const { name } = BUCKETS.rotations;
+    this.#registry = new LazyRegistry(() => deps.registries.open<RotationRecord>(name, BUCKETS.rotations));
   }
 
   /** Follows what others record, until `signal` aborts. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#deps;
-    const backoff = new Backoff(clock, { minMs: 100, maxMs: 5_000 });
-    let stop: (() => void) | undefined;
-    while (!signal.aborted && stop === undefined) {
-      try {
-        const registry = await this.#open();
-        stop = await registry.watch(`${this.#source}.`, (key, entry) => this.#told(key, entry));
-      } catch (err) {
-        if (signal.aborted) return;
-        log.warn({ err }, 'the journal of ended shapes cannot be read, retrying');
-        await backoff.wait(signal).catch(() => undefined);
-      }
-    }
-    this.#following.resolve();
-    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-    stop?.();
+    const following: Following<RotationRecord> = {
+      prefix: `${this.#source}.`,
+      onChange: (key, entry) => this.#told(key, entry),
+      onBegun: () => this.#following.resolve(),
+      complaint: 'the journal of ended shapes cannot be read, retrying',
+    };
+    await followRegistry(this.#deps, this.#registry, following, signal);
   }
 
   /** Why the handle was ended, if it is in the journal. */
@@ -118,7 +112,7 @@ export class RotationJournal {
     try {
       await Promise.race([this.#following.promise, late.promise]);
       const seen = new Promise<void>((resolve) => this.#syncs.set(number, resolve));
-      const registry = await this.#open();
+      const registry = await this.#registry.get();
       await registry.put(`${this.#source}.sync-${this.#holder}`, { v: 1, ended: [], sync: number });
       // Entries are told in the order in which they were written.
       await Promise.race([seen, late.promise]);
@@ -134,16 +128,8 @@ export class RotationJournal {
     return () => this.#listeners.delete(listener);
   }
 
-  #open(): Promise<Registry<RotationRecord>> {
-    this.#registry ??= this.#deps.registries.open<RotationRecord>(BUCKETS.rotations.name, BUCKETS.rotations);
-    return this.#registry.catch((err: unknown) => {
-      this.#registry = undefined;
-      throw err;
-    });
-  }
-
   async #write(ended: Batch['ended']): Promise<void> {
-    const registry = await this.#open();
+    const registry = await this.#registry.get();
     for (let i = 0; i < ended.length; i += ENTRY_HANDLES) {
       const slice = ended.slice(i, i + ENTRY_HANDLES);
       const bytes = slice.reduce((sum, [handle, { message }]) => sum + handle.length + message.length, 0);

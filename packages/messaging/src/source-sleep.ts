@@ -1,6 +1,7 @@
 import { abortReason, Backoff, type Clock, type Logger } from '@shapecast/service-kit';
+import { LazyRegistry } from './lazy-registry.ts';
 import { BUCKETS, type SleepRecord } from './records.ts';
-import type { Registries, Registry, RegistryEntry } from './registry.ts';
+import type { Registries, RegistryEntry } from './registry.ts';
 
 const REFRESH_MS = 2_000;
 /** Somebody else may write at the same moment. */
@@ -21,13 +22,14 @@ export class SourceSleep {
   readonly #source: string;
   readonly #listeners = new Set<() => void>();
   #entry: RegistryEntry<SleepRecord> | undefined;
-  #registry: Promise<Registry<SleepRecord>> | undefined;
+  readonly #registry: LazyRegistry<SleepRecord>;
   #waking: Promise<void> | undefined;
   #failing = false;
 
   constructor(deps: SourceSleepDeps, source: string) {
     this.#deps = deps;
     this.#source = source;
+    this.#registry = new LazyRegistry(() => deps.registries.open<SleepRecord>(BUCKETS.sleeps.name));
   }
 
   get asleep(): boolean {
@@ -53,7 +55,7 @@ export class SourceSleep {
     while (!signal.aborted) {
       try {
         stopWatching ??= await (
-          await this.#open()
+          await this.#registry.get()
         ).watch(this.#source, (key, entry) => {
           if (key === this.#source) this.#seen(entry);
         });
@@ -71,7 +73,7 @@ export class SourceSleep {
 
   /** Reads the record now; returns whether the source sleeps. Throws STREAM_UNAVAILABLE. */
   async check(): Promise<boolean> {
-    this.#seen(await (await this.#open()).get(this.#source));
+    this.#seen(await (await this.#registry.get()).get(this.#source));
     return this.asleep;
   }
 
@@ -101,7 +103,7 @@ export class SourceSleep {
   async #wake(reason: string): Promise<void> {
     const { clock, log } = this.#deps;
     try {
-      const registry = await this.#open();
+      const registry = await this.#registry.get();
       for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
         const entry = await registry.get(this.#source);
         this.#seen(entry);
@@ -124,13 +126,13 @@ export class SourceSleep {
   /** For the leader: from now on the source sleeps. Throws STREAM_UNAVAILABLE. */
   async fallAsleep(holder: string): Promise<void> {
     const value: SleepRecord = { state: 'asleep', since: this.#deps.clock.now(), holder };
-    const revision = await (await this.#open()).put(this.#source, value);
+    const revision = await (await this.#registry.get()).put(this.#source, value);
     this.#seen({ key: this.#source, value, revision });
   }
 
   /** For the leader: the source is awake, whatever the record says. Throws STREAM_UNAVAILABLE. */
   async awake(): Promise<void> {
-    const registry = await this.#open();
+    const registry = await this.#registry.get();
     if ((await registry.get(this.#source)) !== undefined) await registry.delete(this.#source);
     this.#seen(undefined);
   }
@@ -140,7 +142,7 @@ export class SourceSleep {
    * gets it. Throws STREAM_UNAVAILABLE.
    */
   async claimLook(periodMs: number): Promise<boolean> {
-    const registry = await this.#open();
+    const registry = await this.#registry.get();
     const entry = await registry.get(this.#source);
     this.#seen(entry);
     if (entry?.value.state !== 'asleep') return false;
@@ -150,14 +152,6 @@ export class SourceSleep {
     const revision = await registry.update(this.#source, value, entry.revision);
     if (revision !== undefined) this.#seen({ key: this.#source, value, revision });
     return revision !== undefined;
-  }
-
-  #open(): Promise<Registry<SleepRecord>> {
-    const opening = (this.#registry ??= this.#deps.registries.open<SleepRecord>(BUCKETS.sleeps.name));
-    opening.catch(() => {
-      if (this.#registry === opening) this.#registry = undefined;
-    });
-    return opening;
   }
 
   #seen(entry: RegistryEntry<SleepRecord> | undefined): void {
