@@ -10,20 +10,8 @@
 ]]
 local handle = ARGV[1]
 redis.call('ZREMRANGEBYLEX', KEYS[5], '[' .. handle .. ' ', '[' .. handle .. ' ~')
-local fixed = redis.call('HGET', KEYS[2], handle)
-if fixed then
-  -- Handles that died in an append still stand here.
-  local digest = string.match(fixed, '^%d+ %d+ ([^\n]*)\n')
-  local others = {}
-  for other in string.gmatch(redis.call('HGET', KEYS[4], digest) or '', '%S+') do
-    if other ~= handle then others[#others + 1] = other end
-  end
-  if #others == 0 then
-    redis.call('HDEL', KEYS[4], digest)
-  else
-    redis.call('HSET', KEYS[4], digest, table.concat(others, ' '))
-  end
-end
+-- Handles that died in an append still stand here.
+unlist(KEYS[4], redis.call('HGET', KEYS[2], handle), handle)
 redis.call('HDEL', KEYS[1], handle)
 redis.call('HDEL', KEYS[2], handle)
 redis.call('HDEL', KEYS[3], handle)

@@ -31,19 +31,6 @@ redis.call('HSET', KEYS[2], handle, write_head(h))
 redis.call('ZREM', KEYS[9], handle)
 redis.call('ZREM', KEYS[10], handle)
 
--- Somebody may have deleted it.
-local fixed = redis.call('HGET', KEYS[3], handle)
-if fixed then
-  local digest = string.match(fixed, '^%d+ %d+ ([^\n]*)\n')
-  local others = {}
-  for other in string.gmatch(redis.call('HGET', KEYS[4], digest) or '', '%S+') do
-    if other ~= handle then others[#others + 1] = other end
-  end
-  if #others == 0 then
-    redis.call('HDEL', KEYS[4], digest)
-  else
-    redis.call('HSET', KEYS[4], digest, table.concat(others, ' '))
-  end
-end
+unlist(KEYS[4], redis.call('HGET', KEYS[3], handle), handle)
 bump(KEYS[1], KEYS[5], meta[1], ARGV[3], handle, tonumber(ARGV[4]))
 return 1

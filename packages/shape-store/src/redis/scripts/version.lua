@@ -26,6 +26,21 @@ local function now_ms()
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
+-- Takes a handle from those of its definition. `definition` is its record, which somebody may have deleted.
+local function unlist(digests_key, definition, handle)
+  if not definition then return end
+  local digest = string.match(definition, '^%d+ %d+ ([^\n]*)\n')
+  local others = {}
+  for other in string.gmatch(redis.call('HGET', digests_key, digest) or '', '%S+') do
+    if other ~= handle then others[#others + 1] = other end
+  end
+  if #others == 0 then
+    redis.call('HDEL', digests_key, digest)
+  else
+    redis.call('HSET', digests_key, digest, table.concat(others, ' '))
+  end
+end
+
 -- Marks a shape dead. Its record stays for a while, so that readers learn why; `sweep` deletes it.
 local function bury(dead_key, handle, h, failure)
   h.state = 'd'
