@@ -136,11 +136,12 @@ export class PgReplicationSession implements ReplicationSession {
     const link = this.#link;
     const status = this.#status;
     const { publicationName } = this.#options;
+    const names = { publication: publicationName, serverVersion: this.identity.serverVersion };
     const lookup = new RelationLookup(
       {
         clock,
         log,
-        readFacts: (oid, xid, signal) => admin.use(signal, (db) => readRelationFacts(db, publicationName, oid, xid)),
+        readFacts: (oid, xid, signal) => admin.use(signal, (db) => readRelationFacts(db, names, oid, xid)),
         readDdlLocks: (xid, signal) => admin.use(signal, (db) => readDdlLocks(db, xid)),
         onComplete: (relation) => handler.onRelation?.(relation),
         pause: () => link.pause('catalog'),

@@ -1,6 +1,6 @@
 import type { RelationPublished } from '@shapecast/log';
 import type { SnapshotMoment, TableMember } from '../../source-database.ts';
-import { readPublishedBy, readServerVersion } from './publication.ts';
+import { readPublishedBy } from './publication.ts';
 import { rowOf, rowsOf, type Queryable, type TextRow } from './query.ts';
 
 /** What the catalog adds to a relation of the stream. */
@@ -76,14 +76,13 @@ function primaryKeyOf(oid: string): string {
  */
 export async function readRelationFacts(
   db: Queryable,
-  publication: string,
+  { publication, serverVersion }: { readonly publication: string; readonly serverVersion: number },
   oid: number,
   xid: bigint,
 ): Promise<RelationFacts> {
   const facts = await readKeysAndAncestors(db, publication, oid, xid);
   const above = facts.ancestors.map((ancestor) => ancestor.oid);
-  const version = await readServerVersion(db);
-  const { moment, tables } = await readPublishedBy(db, publication, version, [oid, ...above]);
+  const { moment, tables } = await readPublishedBy(db, publication, serverVersion, [oid, ...above]);
   const by = (table: number) => tables.get(table) ?? '';
   return { ...facts, published: { ...moment, by: by(oid), above: above.map(by) } };
 }
