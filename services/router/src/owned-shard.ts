@@ -146,7 +146,7 @@ export class OwnedShard {
   }
 
   /** The cursor is about to be moved over transactions that are not read. */
-  async skip(): Promise<void> {
+  async skipRing(): Promise<void> {
     await this.#deps.store.skipRing(this.id);
   }
 

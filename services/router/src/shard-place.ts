@@ -133,7 +133,7 @@ export class ShardPlace {
     );
     await this.#shard.refresh();
     this.#shard.held = undefined;
-    await this.#shard.skip();
+    await this.#shard.skipRing();
     await this.#moveTo(place);
   }
 

@@ -1,5 +1,6 @@
 import { ratiosOf, type IndexKind, type IndexReport, type MatchCounts, type TemplateReport } from '@shapecast/matching';
-import type { ShardIndex, TableShapes } from './shard-index.ts';
+import type { ShardIndex } from './shard-index.ts';
+import type { TableShapes } from './table-shapes.ts';
 
 /** How the shapes of this process are found, table by table (spec W 9.11). Plain data of bounded size. */
 export interface MatchingReport {

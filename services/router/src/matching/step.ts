@@ -15,7 +15,8 @@ import type { StreamRecord } from '../stream/stream-record.ts';
 import { ancestorViews } from './ancestor-view.ts';
 import type { EncodedMessage, SharedEncoder } from './encoded-change.ts';
 import type { OpenTransaction, RoutedShape } from './routed-shape.ts';
-import type { ShardIndex, TableShapes } from './shard-index.ts';
+import type { ShardIndex } from './shard-index.ts';
+import type { TableShapes } from './table-shapes.ts';
 
 /** What has to be remembered of a transaction between two steps: per touched shape, the entry that may be its last. */
 export interface HeldTransaction {
