@@ -1,6 +1,7 @@
 import { startCluster, waitFor, type Cluster } from '@shapecast/testkit';
 import { Chance } from '../support/chance.ts';
-import { canonicalRows, selectText } from '../support/rows.ts';
+import { firstDifference, heldRows } from '../support/held-rows.ts';
+import { selectText } from '../support/rows.ts';
 import { StrictReader } from '../support/strict-reader.ts';
 import { harmUntil } from './faults.ts';
 import {
@@ -183,7 +184,7 @@ async function expectEqual(cluster: Cluster, followed: readonly Followed[], fail
     }
     return all;
   });
-  const differing = () => followed.filter((shape) => held(shape.reader) !== expected.get(shape));
+  const differing = () => followed.filter((shape) => heldRows(shape.reader) !== expected.get(shape));
   await waitFor(() => failures.length > 0 || differing().length === 0, {
     timeoutMs: 120_000,
     intervalMs: 100,
@@ -191,7 +192,7 @@ async function expectEqual(cluster: Cluster, followed: readonly Followed[], fail
     for (const shape of differing()) {
       const { reader, table, where, columns } = shape;
       failures.push(
-        `${when}: ${table} ${columns?.join() ?? '*'} where ${where} (${reader.handle}, ${reader.offset}): ${difference(held(reader), expected.get(shape) ?? '')}`,
+        `${when}: ${table} ${columns?.join() ?? '*'} where ${where} (${reader.handle}, ${reader.offset}): ${firstDifference(heldRows(reader), expected.get(shape) ?? '')}`,
       );
     }
   });
@@ -203,24 +204,11 @@ async function expectFreshEqual(cluster: Cluster, followed: readonly Followed[],
     const params = { table, ...(where && { where }), ...(columns && { columns: columns.join() }) };
     const fresh = new StrictReader(cluster.url, params);
     await fresh.catchUp(AbortSignal.timeout(60_000));
-    const same = columns !== undefined || Object.keys([...reader.rows.values()][0] ?? {}).length > 0;
-    if (same && held(fresh) !== held(reader)) {
-      failures.push(`a fresh reader of ${table} where ${where}: ${difference(held(fresh), held(reader))}`);
+    if (heldRows(fresh) !== heldRows(reader)) {
+      failures.push(`a fresh reader of ${table} where ${where}: ${firstDifference(heldRows(fresh), heldRows(reader))}`);
     }
     failures.push(...fresh.violations);
   }
-}
-
-function held(reader: StrictReader): string {
-  return canonicalRows(reader.rows.values()).join('\n');
-}
-
-function difference(held: string, expected: string): string {
-  const [ours, theirs] = [new Set(held.split('\n')), new Set(expected.split('\n'))];
-  const extra = [...ours].filter((row) => row !== '' && !theirs.has(row));
-  const missing = [...theirs].filter((row) => row !== '' && !ours.has(row));
-  const short = (row: string | undefined) => row?.slice(0, 120);
-  return `${extra.length} rows too many (${short(extra[0])}), ${missing.length} missing (${short(missing[0])})`;
 }
 
 function noteRotation(line: string, rotations: Record<string, number>): void {

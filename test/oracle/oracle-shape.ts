@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import type { Chance } from '../support/chance.ts';
 import { CELL_NAMES, ORACLE_COLUMNS } from '../support/oracle-columns.ts';
-import { canonicalRows, selectText } from '../support/rows.ts';
+import { selectText } from '../support/rows.ts';
 import { StrictReader } from '../support/strict-reader.ts';
 import { nested, RAISING_CLAUSES, type EVERY_CLAUSE } from './clause-pool.ts';
 import { clauseText, type ClauseText } from './clause-text.ts';
@@ -67,18 +67,4 @@ export async function expectedRows(client: Client, table: string, shape: OracleS
   const where = raises ? `${table}_holds('${clause.sql.replaceAll("'", "''")}', id)` : clause.sql;
   const rows = await selectText(client, table, columns, where);
   return rows.join('\n');
-}
-
-export function heldRows(reader: StrictReader): string {
-  return canonicalRows(reader.rows.values()).join('\n');
-}
-
-/** The first rows that only one side has, for a failure's message. */
-export function firstDifference(held: string, expected: string): string {
-  const ours = new Set(held.split('\n'));
-  const theirs = new Set(expected.split('\n'));
-  const extra = [...ours].find((row) => row !== '' && !theirs.has(row));
-  const missing = [...theirs].find((row) => row !== '' && !ours.has(row));
-  const short = (row: string | undefined): string => row?.replace(/(lorem )+/, 'lorem.. ') ?? 'nothing';
-  return `only in the shape: ${short(extra)}; only in Postgres: ${short(missing)}`;
 }

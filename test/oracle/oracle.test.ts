@@ -2,18 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Client } from 'pg';
 import { startCluster, waitFor, type Cluster } from '@shapecast/testkit';
 import { Chance, createOracleTable, writeRandomly, type WriterStats } from '../support/oracle.ts';
+import { firstDifference, heldRows } from '../support/held-rows.ts';
 import { StrictReader } from '../support/strict-reader.ts';
 import { EVERY_CLAUSE } from './clause-pool.ts';
-import {
-  anyShape,
-  createHolds,
-  expectedRows,
-  firstDifference,
-  heldRows,
-  raisingShapes,
-  wholeTable,
-  type OracleShape,
-} from './oracle-shape.ts';
+import { anyShape, createHolds, expectedRows, raisingShapes, wholeTable, type OracleShape } from './oracle-shape.ts';
 
 /** More of everything by hand: another seed, more shapes per run, more batches, another major version of Postgres. */
 const SEED = Number(process.env['ORACLE_SEED'] ?? 20261121);
