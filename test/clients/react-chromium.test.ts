@@ -117,14 +117,16 @@ describe('useShape in a browser', () => {
     await open({ table: 'cached' });
     await shows('1 one', '2 two', '3 three');
     expect(loaded()[0]?.fromCache).toBe(false);
-    await open({ table: 'cached' });
-    await shows('1 one', '2 two', '3 three');
+    // Whether an answer is stored already, and what was on the wire, a busy browser tells when it likes: so more than one try.
+    const asksAgain = async (): Promise<boolean> => {
+      await open({ table: 'cached' });
+      await shows('1 one', '2 two', '3 three');
+      return loaded()[0]?.fromCache === true && loaded()[1]?.status === 304;
+    };
+    await waitFor(asksAgain, { intervalMs: 500, describe: loaded });
     const [snapshot, log] = loaded();
     expect(snapshot?.url.searchParams.get('offset')).toBe('-1');
-    expect(snapshot?.fromCache).toBe(true);
     expect(log?.url.searchParams.get('offset')).toBe('0_0');
-    // What was on the wire is reported when it likes.
-    await waitFor(() => loaded()[1]?.status === 304, { describe: loaded });
 
     await page.goto('about:blank');
     await service.db.query(`update cached set title = 'since then' where id = 1`);
