@@ -29,6 +29,8 @@ export interface Condition {
   readonly since: string;
   /** One sentence on why not, for people; no credentials. */
   readonly error?: string;
+  /** ISO time at which that became the reason. */
+  readonly errorSince?: string;
 }
 
 export type Conditions = Readonly<Partial<Record<ConditionName, Condition>>>;
@@ -46,9 +48,14 @@ export class ConditionBoard {
 
   set(name: ConditionName, ok: boolean, error?: string): void {
     const known = this.#conditions.get(name);
-    const since = known?.ok === ok ? known.since : new Date(this.#clock.now()).toISOString();
-    const why = ok || error === undefined ? {} : { error: withoutCredentials(error).slice(0, MAX_ERROR) };
-    this.#conditions.set(name, { ok, since, ...why });
+    const now = new Date(this.#clock.now()).toISOString();
+    const reason = ok || error === undefined ? undefined : withoutCredentials(error).slice(0, MAX_ERROR);
+    const errorSince = (reason === known?.error ? known?.errorSince : undefined) ?? now;
+    this.#conditions.set(name, {
+      ok,
+      since: known?.ok === ok ? known.since : now,
+      ...(reason === undefined ? {} : { error: reason, errorSince }),
+    });
   }
 
   get(name: ConditionName): Condition | undefined {

@@ -81,6 +81,25 @@ describe('the first condition that is missing decides what waiting requests are 
     );
   });
 
+  test('of several reasons the newest, however often the older ones are told again', () => {
+    let now = 0;
+    const boards = [1, 2].map(() => new ConditionBoard({ ...systemClock, now: () => now }));
+    const records = (): RegistryEntry<ConditionRecord>[] =>
+      boards.map((board, i) => ({
+        key: `s.replicator-${i}`,
+        value: { role: 'replicator', conditions: board.report() },
+        revision: 1,
+      }));
+    boards[0]?.set('pg_lock_acquired', false, 'wal_level is replica');
+    now = 60_000;
+    boards[1]?.set('pg_lock_acquired', false, 'password authentication failed');
+    now = 120_000;
+    boards[0]?.set('pg_lock_acquired', false, 'wal_level is replica');
+    expect(conditionsOf(LEADERLESS, ...records()).missing).toMatch(/: password authentication failed$/);
+    boards[0]?.set('pg_lock_acquired', false, 'too many connections');
+    expect(conditionsOf(LEADERLESS, ...records()).missing).toMatch(/: too many connections$/);
+  });
+
   test('of several replicators the one that got furthest counts', () => {
     const behind = record('replicator', { pg_lock_acquired: 'refused', replication_client_ready: false });
     const ahead = record('replicator', { ...LOCKED, replication_client_ready: 'transactions are open' });

@@ -1,5 +1,11 @@
 import type { ConditionRecord, RegistryEntry } from '@shapecast/messaging';
-import { ConditionBoard, type Clock, type ConditionName, type Conditions } from '@shapecast/service-kit';
+import {
+  ConditionBoard,
+  type Clock,
+  type Condition,
+  type ConditionName,
+  type Conditions,
+} from '@shapecast/service-kit';
 
 /** What 503 answers say of each condition that is missing (spec O 1.3.2, H 21.3; the misspelling is on the wire). */
 const WAITING: Readonly<Record<ConditionName, string>> = {
@@ -91,10 +97,14 @@ export class SourceConditions {
     return routers === 0 ? 'supervisor_processes_ready' : 'shape_log_collector_ready';
   }
 
-  /** One process for which it holds is enough; of the others' reasons the first is told. */
+  /** One process for which it holds is enough; of the others' reasons the newest is told, since the rest may be over. */
   #combine(name: ConditionName, told: readonly Conditions[]): void {
     const ok = told.some((conditions) => conditions[name]?.ok === true);
-    const error = told.map((conditions) => conditions[name]?.error).find((text) => text !== undefined);
-    this.#board.set(name, ok, error);
+    const reasons = told.flatMap((conditions) => conditions[name] ?? []).filter(({ error }) => error !== undefined);
+    const newest = reasons.reduce<Condition | undefined>(
+      (best, next) => (best !== undefined && (best.errorSince ?? '') >= (next.errorSince ?? '') ? best : next),
+      undefined,
+    );
+    this.#board.set(name, ok, newest?.error);
   }
 }
