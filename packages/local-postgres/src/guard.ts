@@ -24,6 +24,12 @@ const SCRIPT = `
   if [ -n "$3" ]; then kill -KILL "$1" 2>/dev/null; rm -rf -- "$3"; fi
 `;
 
+/** One listener for all: Node warns of more than ten, and a cluster has more processes. */
+const atExit = new Set<() => void>();
+const endAll = (): void => {
+  for (const end of atExit) end();
+};
+
 /**
  * Ends a child process and removes its folder when this process is gone, be it by exit() or by SIGKILL: neither a service's
  * data folder nor a port should stay taken because a test run was killed. The second case needs a helper that outlives us,
@@ -56,10 +62,12 @@ export function guardProcess(options: GuardOptions): Guard {
       // Gone already, or the shell finishes it.
     }
   };
-  process.on('exit', onExit);
+  if (atExit.size === 0) process.on('exit', endAll);
+  atExit.add(onExit);
   return {
     release: () => {
-      process.off('exit', onExit);
+      atExit.delete(onExit);
+      if (atExit.size === 0) process.off('exit', endAll);
       shell.kill('SIGKILL');
     },
   };

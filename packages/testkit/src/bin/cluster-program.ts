@@ -51,6 +51,8 @@ export async function clusterProgram(argv: readonly string[], overrides: Cluster
       routers: args.routers,
       apis: args.apis,
       replicators: args.replicators,
+      nats: args.nats,
+      redis: args.redis,
       logDir,
       signal: stopping.signal,
       ...(args.edge === undefined ? {} : { edge: args.edge }),

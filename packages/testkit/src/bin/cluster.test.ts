@@ -30,6 +30,8 @@ test.each([
   [['--port', '70000'], '--port must be a whole number from 1 to 65535'],
   [['--database-url', 'mysql://x/y'], '--database-url must look like postgresql://'],
   [['--edge', 'squid'], "--edge must be nginx or varnish, not 'squid'"],
+  [['--nats', '2'], "--nats must be 1 or 3, not '2'"],
+  [['--redis', 'memory'], "--redis must be one of single, replica, sentinel, cluster, not 'memory'"],
   [['--nonsense'], '--nonsense'],
   [['extra'], 'extra'],
   [['--ready-file', tmpdir()], '--ready-file cannot be written'],
@@ -140,6 +142,24 @@ test('starts a killed process again and rewrites the ready file with its new id'
   expect(read().processes.filter(({ pid }, i) => pid !== before.processes[i]?.pid).length).toBe(1);
   child.kill('SIGINT');
   expect(await exited).toEqual([0, null]);
+});
+
+test('three NATS servers and Redis behind Sentinel go with a program killed with SIGKILL', async () => {
+  const { child, exited, temporary, read } = await runStandIns(undefined, {}, ['--nats', '3', '--redis', 'sentinel']);
+  const { servers, processes } = read();
+  const roles = servers.map(({ role }) => role).toSorted();
+  expect(roles).toEqual([
+    ...['nats', 'nats', 'nats'],
+    'postgres',
+    ...['redis', 'redis'],
+    ...Array<string>(3).fill('sentinel'),
+  ]);
+  child.kill('SIGKILL');
+  await exited;
+  const pids = [...servers, ...processes].map(({ pid }) => pid);
+  expect(await waitGone(pids, 30_000)).toBe(true);
+  await waitFor(() => readdirSync(temporary).length === 0, { describe: () => readdirSync(temporary) });
+  expect(readdirSync(temporary)).toEqual([]);
 });
 
 test('children and data go even when the program is killed with SIGKILL', async () => {

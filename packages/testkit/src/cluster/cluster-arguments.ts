@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { EDGE_KINDS, type EdgeKind } from '../servers/edge.ts';
+import { REDIS_KINDS, type RedisKind } from './cluster-servers.ts';
 
 export const CLUSTER_USAGE = `Usage: npm run cluster -- [options]
 
@@ -8,6 +9,8 @@ Runs a whole Shapecast installation on this machine and stops it on Ctrl-C.
   --routers N          router processes (default 2)
   --apis N             API processes behind the load balancer (default 2)
   --replicators N      replicator processes, of which one leads (default 2)
+  --nats N             NATS servers: 1, or 3 that replicate to each other (default 1)
+  --redis KIND         single; replica: with one replica; sentinel: the same with three sentinels; cluster: three masters (default single)
   --edge KIND          a caching proxy before the load balancer: nginx or varnish, as configured in deploy/edge (default: none)
   --database-url URL   Postgres to replicate from, with wal_level=logical (default: starts one, thrown away at the end)
   --ready-file FILE    JSON with all URLs and process ids, written when the cluster is ready
@@ -21,6 +24,8 @@ export interface ClusterArguments {
   readonly routers: number;
   readonly apis: number;
   readonly replicators: number;
+  readonly nats: 1 | 3;
+  readonly redis: RedisKind;
   readonly edge: EdgeKind | undefined;
   readonly databaseUrl: string | undefined;
   readonly readyFile: string | undefined;
@@ -40,6 +45,8 @@ export function parseClusterArguments(args: readonly string[]): ClusterArguments
       routers: { type: 'string', default: '2' },
       apis: { type: 'string', default: '2' },
       replicators: { type: 'string', default: '2' },
+      nats: { type: 'string', default: '1' },
+      redis: { type: 'string', default: 'single' },
       edge: { type: 'string' },
       'database-url': { type: 'string' },
       'ready-file': { type: 'string' },
@@ -53,6 +60,10 @@ export function parseClusterArguments(args: readonly string[]): ClusterArguments
   if (databaseUrl !== undefined && !/^postgres(ql)?:\/\/[^/]+\/./.test(databaseUrl)) {
     throw new Error('--database-url must look like postgresql://user:password@host:port/database');
   }
+  const nats = ([1, 3] as const).find((count) => String(count) === values.nats);
+  if (nats === undefined) throw new Error(`--nats must be 1 or 3, not '${values.nats}'`);
+  const redis = REDIS_KINDS.find((kind) => kind === values.redis);
+  if (redis === undefined) throw new Error(`--redis must be one of ${REDIS_KINDS.join(', ')}, not '${values.redis}'`);
   const edge = EDGE_KINDS.find((kind) => kind === values.edge);
   if (values.edge !== undefined && edge === undefined) {
     throw new Error(`--edge must be ${EDGE_KINDS.join(' or ')}, not '${values.edge}'`);
@@ -64,6 +75,8 @@ export function parseClusterArguments(args: readonly string[]): ClusterArguments
     routers: wholeNumber('--routers', values.routers, 1, 100),
     apis: wholeNumber('--apis', values.apis, 1, 100),
     replicators: wholeNumber('--replicators', values.replicators, 1, 100),
+    nats,
+    redis,
     edge,
     databaseUrl,
     readyFile: values['ready-file'],

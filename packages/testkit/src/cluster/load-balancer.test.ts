@@ -112,8 +112,9 @@ test('an answer that its pod cuts short is cut short for the client too', async 
     response.writeHead(200, { 'content-type': 'application/json' });
     response.write('[{"first":1}', () => setImmediate(() => response.destroy()));
   });
-  const { url } = await openBalancer([pod.url]);
+  const { url, traffic } = await openBalancer([pod.url]);
   await expect(text(url)).rejects.toThrow();
+  expect(traffic).toMatchObject({ broken: 1, repeated: 0 });
 });
 
 test('says 503 when no pod answers', async () => {
@@ -179,4 +180,33 @@ test('two thousand requests wait at once, and all are answered', async () => {
   await waitFor(() => waiting.length === count, { describe: () => waiting.length });
   for (const response of waiting) response.end('news');
   expect(new Set(await Promise.all(answers))).toEqual(new Set([200]));
+});
+
+test('pods come and go: one that is not ready yet gets nothing, and what one that goes has begun it ends', async () => {
+  let ready = false;
+  let stalled = false;
+  const slow = Promise.withResolvers<void>();
+  const first = await openPod((request, response) => {
+    if (request.url !== '/slow') return void response.end('a');
+    stalled = true;
+    void slow.promise.then(() => response.end('a'));
+  });
+  const second = await openPod((request, response) => {
+    if (request.url === '/health' && !ready) response.statusCode = 503;
+    response.end('b');
+  });
+  const balancer = await openBalancer([first.url], { healthPath: '/health', healthIntervalMs: 1_000_000 });
+  await balancer.add(second.url);
+  expect(await text(balancer.url)).toBe('a');
+  expect(await text(balancer.url)).toBe('a');
+  ready = true;
+  await balancer.check();
+  expect([await text(balancer.url), await text(balancer.url)].toSorted()).toEqual(['a', 'b']);
+
+  const begun = [text(`${balancer.url}/slow`), text(`${balancer.url}/slow`)];
+  await waitFor(() => stalled);
+  balancer.remove(first.url);
+  expect([await text(balancer.url), await text(balancer.url)]).toEqual(['b', 'b']);
+  slow.resolve();
+  expect((await Promise.all(begun)).toSorted()).toEqual(['a', 'b']);
 });

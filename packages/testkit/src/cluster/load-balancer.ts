@@ -9,9 +9,21 @@ import {
 import type { AddressInfo } from 'node:net';
 import { freePort } from '@shapecast/local-postgres';
 
+/** A base URL such as `http://127.0.0.1:3000`, where requests go and, unless another one is given, the health path is asked for. */
+type PodAddress = string | { readonly url: string; readonly healthUrl: string };
+
+/** What came of the requests so far. */
+export interface Traffic {
+  /** Answers to clients by status, our own 503s included. */
+  readonly statuses: Readonly<Record<number, number>>;
+  /** Requests that went to another pod because the first refused or dropped them. */
+  readonly repeated: number;
+  /** Answers that a pod broke off. */
+  readonly broken: number;
+}
+
 export interface LoadBalancerOptions {
-  /** Base URLs of the pods, such as `http://127.0.0.1:3000`. */
-  readonly targets: readonly string[];
+  readonly targets: readonly PodAddress[];
   /** Loopback port to listen on; a free one when unset. */
   readonly port?: number;
   /** Path that answers 200 while a pod should get requests; without it every pod counts as healthy. */
@@ -27,13 +39,19 @@ export interface LoadBalancerOptions {
 export interface LoadBalancer {
   readonly url: string;
   readonly port: number;
+  readonly traffic: Traffic;
   /** Asks every pod now whether it is ready; without a health path there is nothing to ask. */
   check(): Promise<void>;
+  /** One more pod; resolves once it was asked whether it is ready. */
+  add(pod: PodAddress): Promise<void>;
+  /** No more requests go there; those underway go on. */
+  remove(url: string): void;
   /** Cuts all connections. A second call is a no-op. */
   stop(): Promise<void>;
 }
 
 interface Target {
+  readonly healthUrl: string;
   readonly url: string;
   readonly host: string;
   readonly port: number;
@@ -55,9 +73,16 @@ const HOP_BY_HOP = new Set([
 
 /** Starts listening; resolves with the address. */
 export async function startLoadBalancer(options: LoadBalancerOptions): Promise<LoadBalancer> {
-  const targets = options.targets.map(createTarget);
+  const targets = options.targets.map((pod) => createTarget(pod, true));
   const ring = new Ring(targets);
-  const server = createServer((request, response) => forward(request, response, ring, []));
+  const traffic = { statuses: {} as Record<number, number>, repeated: 0, broken: 0 };
+  const server = createServer((request, response) => {
+    response.once('close', () => {
+      if (!response.writableFinished) return;
+      traffic.statuses[response.statusCode] = (traffic.statuses[response.statusCode] ?? 0) + 1;
+    });
+    forward(request, response, ring, [], traffic);
+  });
   Object.assign(server, { requestTimeout: 0, headersTimeout: 0, timeout: 0, keepAliveTimeout: 60_000 });
   server.on('clientError', (_error, socket) => socket.destroy());
   await listen(server, options.port ?? (await freePort()));
@@ -86,8 +111,17 @@ export async function startLoadBalancer(options: LoadBalancerOptions): Promise<L
   return {
     url: `http://127.0.0.1:${port}`,
     port,
+    traffic,
     check: async () => {
       if (healthPath !== undefined) await checkNow();
+    },
+    add: async (pod) => {
+      targets.push(createTarget(pod, healthPath === undefined));
+      if (healthPath !== undefined) await checkNow();
+    },
+    remove: (url) => {
+      const at = targets.findIndex((target) => target.url === url);
+      if (at >= 0) targets.splice(at, 1);
     },
     stop: async () => {
       clearInterval(timer);
@@ -101,10 +135,11 @@ export async function startLoadBalancer(options: LoadBalancerOptions): Promise<L
   };
 }
 
-function createTarget(url: string): Target {
+function createTarget(pod: PodAddress, healthy: boolean): Target {
+  const { url, healthUrl } = typeof pod === 'string' ? { url: pod, healthUrl: pod } : pod;
   const { hostname, port } = new URL(url);
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 1_024 });
-  return { url, host: hostname, port: Number(port), agent, healthy: true };
+  return { url, healthUrl, host: hostname, port: Number(port), agent, healthy };
 }
 
 async function listen(server: Server, port: number): Promise<void> {
@@ -138,7 +173,13 @@ class Ring {
   }
 }
 
-function forward(request: IncomingMessage, response: ServerResponse, ring: Ring, tried: readonly Target[]): void {
+function forward(
+  request: IncomingMessage,
+  response: ServerResponse,
+  ring: Ring,
+  tried: readonly Target[],
+  traffic: { repeated: number; broken: number },
+): void {
   const target = ring.take(tried);
   if (target === undefined) return refuse(response);
   const hasBody = request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined;
@@ -158,7 +199,7 @@ function forward(request: IncomingMessage, response: ServerResponse, ring: Ring,
 
   upstream.once('response', (answer) => {
     answered = true;
-    passOn(answer, response);
+    passOn(answer, response, traffic);
   });
   upstream.once('error', () => {
     response.off('close', onClientGone);
@@ -167,16 +208,21 @@ function forward(request: IncomingMessage, response: ServerResponse, ring: Ring,
     if (response.destroyed) return;
     if (answered || response.headersSent) return void response.destroy();
     const repeatable = !hasBody && (request.method === 'GET' || request.method === 'HEAD');
-    if (repeatable) forward(request, response, ring, [...tried, target]);
-    else refuse(response);
+    if (!repeatable) return refuse(response);
+    traffic.repeated += 1;
+    forward(request, response, ring, [...tried, target], traffic);
   });
   if (hasBody) request.pipe(upstream);
   else upstream.end();
 }
 
-function passOn(answer: IncomingMessage, response: ServerResponse): void {
+function passOn(answer: IncomingMessage, response: ServerResponse, traffic: { broken: number }): void {
   // Cut short by the pod: the client must see that its answer is not complete.
-  answer.once('error', () => response.destroy());
+  answer.once('error', () => {
+    // Where the client left, it is us who gave the answer up.
+    if (!response.destroyed) traffic.broken += 1;
+    response.destroy();
+  });
   response.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEnd(answer.rawHeaders));
   // Server-sent events: the headers go out before the first event, which may be a minute away.
   if (answer.headers['content-type']?.startsWith('text/event-stream')) response.flushHeaders();
@@ -206,7 +252,7 @@ function endToEnd(raw: readonly string[]): string[] {
 
 async function answers(target: Target, path: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const probe = startRequest({ host: target.host, port: target.port, path, agent: target.agent, timeout: 2_000 });
+    const probe = startRequest(new URL(path, target.healthUrl), { agent: target.agent, timeout: 2_000 });
     probe.once('response', (answer) => {
       answer.resume();
       resolve(answer.statusCode === 200);

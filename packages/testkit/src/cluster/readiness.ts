@@ -21,16 +21,17 @@ export async function notReady(processes: readonly ServiceProcess[]): Promise<st
   const replicators = processes.filter((process) => process.role === 'replicator');
   const others = processes.filter((process) => process.role !== 'replicator');
   const leading = Promise.all(replicators.map(isLeading));
-  const problems = await Promise.all(
-    others.map(async (process) => {
-      const answer = await probe(`${process.url}${process.role === 'api' ? '/v1/health' : '/ready'}`);
-      if (answer?.status === 200) return [];
-      if (answer === undefined) return [`${process.name} does not answer`];
-      return [`${process.name} is ${statusOf(answer.body) ?? `not ready (${answer.status})`}`];
-    }),
-  );
+  const problems = await Promise.all(others.map(problemOf));
   const leader = replicators.length === 0 || (await leading).includes(true) ? [] : ['no replicator leads'];
   return [...leader, ...problems.flat()];
+}
+
+/** Why this process does not do its work yet, in a sentence; empty when it does. A replicator may stand by. */
+export async function problemOf(process: ServiceProcess): Promise<string[]> {
+  const answer = await probe(`${process.url}${process.role === 'api' ? '/v1/health' : '/ready'}`);
+  if (answer?.status === 200) return [];
+  if (answer === undefined) return [`${process.name} does not answer`];
+  return [`${process.name} is ${statusOf(answer.body) ?? `not ready (${answer.status})`}`];
 }
 
 function statusOf(body: unknown): string | undefined {

@@ -16,6 +16,8 @@ export interface ClusterProcess {
   readonly pid: number;
   /** Where it answers: the API itself, or the health port. */
   readonly url: string;
+  /** Where `/ready` is. */
+  readonly healthUrl: string;
   /** Sends a signal and resolves once the process is gone. It comes back unless the cluster was told otherwise. */
   kill(signal?: 'SIGKILL' | 'SIGTERM' | 'SIGINT'): Promise<void>;
   pause(): Promise<void>;
@@ -31,6 +33,7 @@ export interface ServiceProcessOptions {
   readonly entry: string;
   readonly env: NodeJS.ProcessEnv;
   readonly url: string;
+  readonly healthUrl: string;
   readonly autoRestart: boolean;
   /** File that standard output and error are appended to. */
   readonly logFile: string;
@@ -45,6 +48,9 @@ export interface ServiceProcessOptions {
 const RESTART_DELAY = { minMs: 200, maxMs: 5_000 };
 /** A process that lived this long starts over with the shortest delay. */
 const STEADY_MS = 10_000;
+/** The services leave by themselves after 55 s (spec O 2.4). */
+const TERM_TIMEOUT_MS = 65_000;
+/** When all of it is thrown away. */
 const STOP_TIMEOUT_MS = 15_000;
 
 /** Runs one service and starts it again when it dies. */
@@ -52,6 +58,7 @@ export class ServiceProcess implements ClusterProcess {
   readonly name: string;
   readonly role: ServiceRole;
   readonly url: string;
+  readonly healthUrl: string;
   readonly #node: string;
   readonly #options: ServiceProcessOptions;
   readonly #backoff = new Backoff(systemClock, RESTART_DELAY);
@@ -69,6 +76,7 @@ export class ServiceProcess implements ClusterProcess {
     this.name = options.name;
     this.role = options.role;
     this.url = options.url;
+    this.healthUrl = options.healthUrl;
     this.#node = node;
     this.#options = options;
   }
@@ -118,7 +126,7 @@ export class ServiceProcess implements ClusterProcess {
     this.#options.onChange(`${this.name} started, pid ${this.#pid}`);
   }
 
-  async kill(signal: 'SIGKILL' | 'SIGTERM' | 'SIGINT' = 'SIGKILL'): Promise<void> {
+  async kill(signal: 'SIGKILL' | 'SIGTERM' | 'SIGINT' = 'SIGKILL', timeoutMs = TERM_TIMEOUT_MS): Promise<void> {
     const child = this.#child;
     if (child?.pid === undefined) return;
     const exited = new Promise<void>((done) => child.once('exit', () => done()));
@@ -128,7 +136,7 @@ export class ServiceProcess implements ClusterProcess {
     // A paused process would not see anything but SIGKILL.
     signalAll([child.pid], 'SIGCONT');
     signalAll([child.pid], signal);
-    if (!(await waitGone([child.pid], STOP_TIMEOUT_MS))) signalAll([child.pid], 'SIGKILL');
+    if (!(await waitGone([child.pid], timeoutMs))) signalAll([child.pid], 'SIGKILL');
     await exited;
   }
 
@@ -146,10 +154,17 @@ export class ServiceProcess implements ClusterProcess {
   }
 
   /** Ends it in good order, for good. */
-  async stop(): Promise<void> {
+  async remove(): Promise<void> {
     this.#stopping = true;
     this.#cancelRestart?.();
     await this.kill('SIGTERM');
+  }
+
+  /** The same with less patience. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#cancelRestart?.();
+    await this.kill('SIGTERM', STOP_TIMEOUT_MS);
   }
 
   /** The end of what it wrote, for an error message. */

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { isRunning, waitGone } from '@shapecast/local-postgres';
 import { expect, onTestFinished, test } from 'vitest';
+import { redisCommand } from '../servers/resp.ts';
 import { sharedNatsUrl, sharedPostgresUrl, sharedRedisUrl } from '../vitest/shared-servers.ts';
 import { waitFor } from '../wait-for.ts';
 import { startCluster, type Cluster, type ClusterOptions } from './start-cluster.ts';
@@ -121,4 +122,65 @@ test('starts servers of its own where no URL is given', async () => {
   await cluster.stop();
   expect(await waitGone(pids, 0)).toBe(true);
   expect(folders.filter((folder) => existsSync(folder))).toEqual([]);
+});
+
+test('with proxies each process has a network of its own, which can be cut', async () => {
+  const cluster = await start({ routers: 2, apis: 1, replicators: 1, proxies: true });
+  const router = await report(cluster.process('router-1').url);
+  const linked = (['postgres', 'nats', 'redis'] as const).map((service) => cluster.link('router-1', service));
+  const shared = [sharedPostgresUrl(), sharedNatsUrl(), sharedRedisUrl()];
+  for (const [i, name] of ['DATABASE_URL', 'SHAPECAST_NATS_URL', 'SHAPECAST_REDIS_URL'].entries()) {
+    const url = new URL(shared[i] as string);
+    expect(linked[i]?.length).toBe(1);
+    url.port = String(linked[i]?.[0]?.port);
+    expect(router.env[name]).toBe(url.href);
+  }
+  expect([cluster.databaseUrl, cluster.natsUrl, cluster.redisUrl]).toEqual(shared);
+
+  cluster.link('router-1', 'redis')[0]?.cut();
+
+  const ping = (name: string) => redisCommand(cluster.link(name, 'redis')[0]?.port as number, 'PING');
+  await expect(ping('router-1')).rejects.toThrow('ECONNREFUSED');
+  expect(await ping('router-2')).toBe('PONG');
+  await cluster.stop();
+  await expect(redisCommand(linked[2]?.[0]?.port as number, 'PING')).rejects.toThrow('ECONNREFUSED');
+});
+
+test('has no link where it was started without proxies', async () => {
+  const cluster = await start({ routers: 1, apis: 1, replicators: 1 });
+  expect(() => cluster.link('router-1', 'nats')).toThrow('without proxies');
+  expect(() => cluster.link('router-9', 'nats')).toThrow('no process router-9');
+});
+
+test('three NATS servers and a Redis behind Sentinel are told to the services, and each can be had', async () => {
+  const entries = { replicator: standIn, router: standIn, api: standIn };
+  const kinds = { nats: 3, redis: 'sentinel', proxies: true } as const;
+  const cluster = await startCluster({ replicators: 1, routers: 1, apis: 1, entries, ...kinds });
+  onTestFinished(() => cluster.stop());
+  const names = (role: 'nats' | 'redis' | 'sentinel') => cluster.serversOf(role).map(({ name }) => name);
+  expect(names('nats')).toEqual(['nats-1', 'nats-2', 'nats-3']);
+  expect(names('redis')).toEqual(['redis-1', 'redis-2']);
+  expect(names('sentinel')).toEqual(['sentinel-1', 'sentinel-2', 'sentinel-3']);
+  const { env } = await report(cluster.process('api-1').url);
+  expect(env['SHAPECAST_STREAM_REPLICAS']).toBe('3');
+  expect(env['SHAPECAST_REDIS_URL']).toBe(cluster.redisUrl);
+  const ports = cluster.link('api-1', 'nats').map(({ port }) => port);
+  expect(env['SHAPECAST_NATS_URL']).toBe(ports.map((port) => `nats://127.0.0.1:${port}`).join(','));
+  expect(() => cluster.link('api-1', 'redis')).toThrow('addresses of its own');
+});
+
+test('a process that is added gets requests once it is ready, and one that is removed does not come back', async () => {
+  const cluster = await start({ routers: 1, apis: 1, replicators: 1 });
+  const added = await cluster.add('api');
+  expect(added.name).toBe('api-2');
+  const asked = new Set<string>();
+  for (let i = 0; i < 4; i += 1) asked.add((await report(cluster.url)).name);
+  expect([...asked].toSorted()).toEqual(['api-1', 'api-2']);
+
+  await cluster.remove('api-1');
+
+  expect(cluster.processes.map(({ name }) => name)).toEqual(['replicator-1', 'router-1', 'api-2']);
+  expect((await report(cluster.url)).name).toBe('api-2');
+  expect((await cluster.add('api')).name).toBe('api-3');
+  expect((await cluster.add('router')).name).toBe('router-2');
 });

@@ -3,14 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, type LocalPostgresOptions } from '@shapecast/local-postgres';
 import { PROJECT_ROOT } from '../install/project-root.ts';
+import type { TcpProxy } from '../network/tcp-proxy.ts';
 import { startEdge, type EdgeKind } from '../servers/edge.ts';
-import { startNats } from '../servers/nats.ts';
-import { startPostgres } from '../servers/postgres.ts';
-import { startRedis } from '../servers/redis.ts';
-import type { TestServer } from '../servers/server-process.ts';
 import { waitFor } from '../wait-for.ts';
-import { startLoadBalancer, type LoadBalancer } from './load-balancer.ts';
-import { isLeading, notReady } from './readiness.ts';
+import { ClusterServers, serverSettings, type ClusterServer, type RedisKind } from './cluster-servers.ts';
+import { Links, type LinkedService } from './links.ts';
+import { startLoadBalancer, type LoadBalancer, type Traffic } from './load-balancer.ts';
+import { isLeading, notReady, problemOf } from './readiness.ts';
 import { serviceEnvironment } from './service-environment.ts';
 import { ServiceProcess, type ClusterProcess, type ServiceRole } from './service-process.ts';
 
@@ -25,6 +24,12 @@ export interface ClusterOptions {
   readonly redisUrl?: string;
   /** For the Postgres server, where we start it. */
   readonly postgres?: LocalPostgresOptions;
+  /** NATS servers, where we start them: one, or three that replicate to each other. Default 1. */
+  readonly nats?: 1 | 3;
+  /** The kind of Redis, where we start it. Default `single`. */
+  readonly redis?: RedisKind;
+  /** Puts a proxy between each process and each server, see `link`. Default false. */
+  readonly proxies?: boolean;
   /** Loopback port of the load balancer; a free one when unset. */
   readonly port?: number;
   /** A caching proxy before the load balancer, with the configuration of `deploy/edge`. */
@@ -45,18 +50,14 @@ export interface ClusterOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A server the cluster started for itself. */
-export interface ClusterServer extends TestServer {
-  readonly name: string;
-  readonly role: 'postgres' | 'nats' | 'redis' | 'edge';
-}
-
 /** A whole installation on this machine: servers, service processes and a load balancer before the API. */
 export interface Cluster {
   /** The load balancer. */
   readonly url: string;
   /** The caching proxy before the load balancer, where one was asked for. */
   readonly edgeUrl: string | undefined;
+  /** What the load balancer has seen. */
+  readonly traffic: Traffic;
   readonly databaseUrl: string;
   readonly natsUrl: string;
   readonly redisUrl: string;
@@ -65,7 +66,20 @@ export interface Cluster {
   readonly servers: readonly ClusterServer[];
   readonly logDir: string;
   process(name: string): ClusterProcess;
+  /** The only server of its role, or the first. */
   server(role: ClusterServer['role']): ClusterServer;
+  /** Servers of a role that we started, such as the three of NATS. */
+  serversOf(role: ClusterServer['role']): readonly ClusterServer[];
+  /**
+   * The network between a process and a service, with `proxies: true`: one proxy per address, in the order of `serversOf`.
+   * Redis with replica has one, to the primary. There is none to a Redis Cluster, nor to a Redis behind Sentinel: both tell
+   * their clients where to connect to.
+   */
+  link(process: string, service: LinkedService): readonly TcpProxy[];
+  /** Starts one more process of a role, with a name that was not used yet; resolves once it is ready. */
+  add(role: ServiceRole): Promise<ClusterProcess>;
+  /** Ends a process with SIGTERM, for good; resolves once it is gone. */
+  remove(name: string): Promise<void>;
   /** Name of the replicator that leads; waits until there is one. */
   leader(): Promise<string>;
   /** Resolves once every API and router is ready and a replicator leads. */
@@ -96,22 +110,35 @@ class RunningCluster implements Cluster {
   natsUrl = '';
   redisUrl = '';
   logDir = '';
-  readonly servers: ClusterServer[] = [];
   readonly #options: ClusterOptions;
+  readonly #servers: ClusterServers;
+  readonly #links = new Links();
+  readonly #ports = new Set<number>();
+  /** How many processes of a role there ever were. */
+  readonly #counts = new Map<ServiceRole, number>();
   #processes: readonly ServiceProcess[] = [];
   #balancer: LoadBalancer | undefined;
   #stopped: Promise<void> | undefined;
 
   constructor(options: ClusterOptions) {
     this.#options = options;
+    this.#servers = new ClusterServers((event) => options.onEvent?.(event));
+  }
+
+  get servers(): readonly ClusterServer[] {
+    return this.#servers.list;
   }
 
   get url(): string {
     return this.#balancer?.url ?? '';
   }
 
+  get traffic(): Traffic {
+    return this.#balancer?.traffic ?? { statuses: {}, repeated: 0, broken: 0 };
+  }
+
   get edgeUrl(): string | undefined {
-    return this.servers.find((server) => server.role === 'edge')?.url;
+    return this.serversOf('edge')[0]?.url;
   }
 
   get processes(): readonly ClusterProcess[] {
@@ -122,44 +149,54 @@ class RunningCluster implements Cluster {
     const { logDir, signal } = this.#options;
     this.logDir = logDir ?? (await mkdtemp(join(tmpdir(), 'shapecast-logs-')));
     await mkdir(this.logDir, { recursive: true });
-    const { databaseUrl, natsUrl, redisUrl, postgres } = this.#options;
-    const started = await Promise.allSettled([
-      databaseUrl ?? this.#serve('postgres', () => startPostgres(postgres)),
-      natsUrl ?? this.#serve('nats', startNats),
-      redisUrl ?? this.#serve('redis', startRedis),
-    ]);
-    const urls = started.map((result) => {
-      if (result.status === 'rejected') throw result.reason;
-      return result.value;
-    });
-    [this.databaseUrl, this.natsUrl, this.redisUrl] = urls as [string, string, string];
+    Object.assign(this, await this.#servers.start(this.#options));
     signal?.throwIfAborted();
     this.#processes = await this.#plan();
     const apis = this.#processes.filter((process) => process.role === 'api');
     this.#balancer = await startLoadBalancer({
-      targets: apis.map((api) => api.url),
-      healthPath: '/v1/health',
+      targets: apis,
+      healthPath: '/ready',
       ...(this.#options.port === undefined ? {} : { port: this.#options.port }),
     });
     const origin = this.#balancer.url;
     const { edge } = this.#options;
     await Promise.all([
       ...this.#processes.map((process) => process.start()),
-      ...(edge === undefined ? [] : [this.#serve('edge', () => startEdge({ kind: edge, origin }), edge)]),
+      ...(edge === undefined ? [] : [this.#servers.add('edge', () => startEdge({ kind: edge, origin }), edge)]),
     ]);
   }
 
   process(name: string): ClusterProcess {
-    const found = this.#processes.find((process) => process.name === name);
-    if (found === undefined)
-      throw new Error(`no process ${name}; there are ${this.#processes.map((p) => p.name).join(', ')}`);
-    return found;
+    return this.#find(name);
   }
 
   server(role: ClusterServer['role']): ClusterServer {
-    const found = this.servers.find((server) => server.role === role);
-    if (found === undefined) throw new Error(`the cluster uses a ${role} server that it did not start`);
-    return found;
+    return this.#servers.first(role);
+  }
+
+  serversOf(role: ClusterServer['role']): readonly ClusterServer[] {
+    return this.#servers.of(role);
+  }
+
+  link(process: string, service: LinkedService): readonly TcpProxy[] {
+    return this.#links.of(this.process(process).name, service);
+  }
+
+  async add(role: ServiceRole): Promise<ClusterProcess> {
+    const process = await this.#create(role);
+    this.#processes = [...this.#processes, process];
+    await process.start();
+    await this.#untilReady(async () => problemOf(process));
+    if (role === 'api') await this.#balancer?.add(process);
+    return process;
+  }
+
+  async remove(name: string): Promise<void> {
+    const process = this.#find(name);
+    await process.remove();
+    this.#processes = this.#processes.filter((each) => each !== process);
+    if (process.role === 'api') this.#balancer?.remove(process.url);
+    await this.#links.close(name);
   }
 
   async leader(): Promise<string> {
@@ -172,12 +209,35 @@ class RunningCluster implements Cluster {
   }
 
   async waitReady(): Promise<void> {
+    await this.#untilReady(() => notReady(this.#processes));
+    // It may have looked last when one of them was not.
+    await this.#balancer?.check();
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  /** From the outside in: what takes requests goes first, and what holds data last. */
+  async #stop(): Promise<void> {
+    await Promise.all(this.serversOf('edge').map((server) => server.stop()));
+    await this.#balancer?.stop();
+    await Promise.all(this.#processes.map((process) => process.stop()));
+    await this.#links.stop();
+    await this.#servers.stop();
+    if (this.#options.logDir === undefined && this.logDir !== '')
+      await rm(this.logDir, { recursive: true, force: true });
+  }
+
+  /** `problems` has one sentence for each process that does not do its work yet, beginning with its name. */
+  async #untilReady(problems: () => Promise<readonly string[]>): Promise<void> {
     let missing: readonly string[] = [];
     const ready = async (): Promise<boolean> => {
       this.#options.signal?.throwIfAborted();
       const lost = this.#processes.find((process) => process.deaths >= HOPELESS_DEATHS);
       if (lost !== undefined) throw new Error(`${lost.name} keeps ending. It wrote:\n${await lost.logTail()}`);
-      const now = await notReady(this.#processes);
+      const now = await problems();
       if (now.length > 0 && now.join() !== missing.join()) this.#options.onEvent?.(`waiting: ${now.join('; ')}`);
       missing = now;
       return now.length === 0;
@@ -185,8 +245,6 @@ class RunningCluster implements Cluster {
     try {
       const timeoutMs = READY_TIMEOUT_MS;
       await waitFor(ready, { timeoutMs, intervalMs: 50, describe: () => `not ready: ${missing.join('; ')}` });
-      // It may have looked last when one of them was not.
-      await this.#balancer?.check();
     } catch (error) {
       if (!missing.length || this.#options.signal?.aborted) throw error;
       const culprit = this.#processes.find((process) => missing.some((line) => line.startsWith(`${process.name} `)));
@@ -197,28 +255,11 @@ class RunningCluster implements Cluster {
     }
   }
 
-  stop(): Promise<void> {
-    this.#stopped ??= this.#stop();
-    return this.#stopped;
-  }
-
-  /** From the outside in: what takes requests goes first, and what holds data last. */
-  async #stop(): Promise<void> {
-    const edges = this.servers.filter((server) => server.role === 'edge');
-    await Promise.all(edges.map((server) => server.stop()));
-    await this.#balancer?.stop();
-    await Promise.all(this.#processes.map((process) => process.stop()));
-    await Promise.all(this.servers.map((server) => server.stop()));
-    if (this.#options.logDir === undefined && this.logDir !== '')
-      await rm(this.logDir, { recursive: true, force: true });
-  }
-
-  /** The handle's getters must stay live, so it is extended and not copied. */
-  async #serve(role: ClusterServer['role'], start: () => Promise<TestServer>, name: string = role): Promise<string> {
-    const server = Object.assign(await start(), { name, role });
-    this.servers.push(server);
-    this.#options.onEvent?.(`${name} runs at ${server.url}, pid ${server.pid}`);
-    return server.url;
+  #find(name: string): ServiceProcess {
+    const found = this.#processes.find((process) => process.name === name);
+    if (found === undefined)
+      throw new Error(`no process ${name}; there are ${this.#processes.map((p) => p.name).join(', ')}`);
+    return found;
   }
 
   async #plan(): Promise<readonly ServiceProcess[]> {
@@ -228,23 +269,41 @@ class RunningCluster implements Cluster {
       ['router', routers],
       ['api', apis],
     ];
-    const ports = new Set<number>();
     const processes: ServiceProcess[] = [];
     for (const [role, count] of wanted) {
-      for (let n = 1; n <= count; n += 1) processes.push(this.#describe(role, `${role}-${n}`, await ownPort(ports)));
+      for (let n = 1; n <= count; n += 1) processes.push(await this.#create(role));
     }
     return processes;
   }
 
-  #describe(role: ServiceRole, name: string, port: number): ServiceProcess {
-    const { entries, env = {}, autoRestart = true, onLog, onEvent } = this.#options;
-    const { databaseUrl, natsUrl, redisUrl } = this;
+  /** A process that does not run yet, with a name of its own and its network. */
+  async #create(role: ServiceRole): Promise<ServiceProcess> {
+    const { entries, env = {}, autoRestart = true, onLog, onEvent, proxies = false, redis } = this.#options;
+    const number = (this.#counts.get(role) ?? 0) + 1;
+    this.#counts.set(role, number);
+    const name = `${role}-${number}`;
+    const port = await ownPort(this.#ports);
+    const direct: readonly LinkedService[] = redis === 'sentinel' || redis === 'cluster' ? ['redis'] : [];
+    const urls = proxies ? await this.#links.open(name, this, direct) : this;
+    const { databaseUrl, natsUrl, redisUrl } = urls;
+    const healthPort = role === 'api' ? await ownPort(this.#ports) : port;
+    const place = {
+      role,
+      name,
+      port,
+      healthPort,
+      databaseUrl,
+      natsUrl,
+      redisUrl,
+      settings: serverSettings(this.#options),
+    };
     return new ServiceProcess(nodeForTypeScript(), {
       name,
       role,
       entry: entries?.[role] ?? join(PROJECT_ROOT, 'services', role, 'src', 'main.ts'),
-      env: serviceEnvironment({ role, name, port, databaseUrl, natsUrl, redisUrl }, { ...process.env, ...env }),
+      env: serviceEnvironment(place, { ...process.env, ...env }),
       url: `http://127.0.0.1:${port}`,
+      healthUrl: `http://127.0.0.1:${healthPort}`,
       autoRestart,
       logFile: join(this.logDir, `${name}.log`),
       temporaryDir: this.#options.logDir === undefined ? this.logDir : undefined,

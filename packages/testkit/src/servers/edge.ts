@@ -15,6 +15,8 @@ export interface EdgeOptions {
   readonly origin: string;
   /** Loopback port to listen on; a free one when unset. */
   readonly port?: number;
+  /** Of the API: tokens of users are checked in front of the cache (nginx only). */
+  readonly secret?: string;
 }
 
 /** A caching proxy with the configuration of `deploy/edge`, as it is shipped. */
@@ -27,7 +29,7 @@ export interface Edge extends TestServer {
 }
 
 /** Starts nginx or Varnish before an origin; resolves once it answers. Throws SERVER_MISSING where it cannot be had. */
-export async function startEdge({ kind, origin, port }: EdgeOptions): Promise<Edge> {
+export async function startEdge({ kind, origin, port, secret }: EdgeOptions): Promise<Edge> {
   const program = await findServer(kind === 'nginx' ? 'nginx' : 'varnishd');
   const server = await startServer(
     {
@@ -40,6 +42,7 @@ export async function startEdge({ kind, origin, port }: EdgeOptions): Promise<Ed
         SHAPECAST_EDGE_DIR: dataDir,
         SHAPECAST_EDGE_STORAGE: 'malloc,128m',
         [kind === 'nginx' ? 'NGINX' : 'VARNISHD']: program,
+        ...(secret === undefined ? {} : { SHAPECAST_EDGE_SECRET: encodeURIComponent(secret) }),
       }),
       // Their children must go too.
       guardSignal: 'SIGTERM',
