@@ -25,6 +25,7 @@ export const ERRORS = {
   LOG_TOO_LARGE: { status: 409, retryable: true },
   OVERLOADED: { status: 503, retryable: true },
   SCAN_LIMIT_EXCEEDED: { status: 503, retryable: true },
+  FORMAT_UNKNOWN: { status: 503, retryable: true },
   SERVER_MISSING: { status: 500, retryable: false },
 } as const satisfies Record<string, ErrorSpec>;
 

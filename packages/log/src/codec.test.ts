@@ -98,7 +98,7 @@ describe('record codec', () => {
   });
 
   test.each([
-    ['a newer version', { v: 2, kind: 'leader' }, /format version 2, this process reads 1/],
+    ['a newer version', { v: 2, kind: 'leader' }, /format 2 is in use for the transaction stream/],
     ['no version', { kind: 'leader' }, /format version none/],
     ['an unknown kind', { v: 1, kind: 'end', inc: 1, epoch: 1, prev: ['0', 0, '0'] }, /unknown kind "end"/],
   ])('refuses %s with a clear error', (_, wire, message) => {

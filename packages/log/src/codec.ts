@@ -1,4 +1,5 @@
 import type { Ancestor, Cell, Change, Relation, RelationColumn, TransactionPart, Tuple } from './change.ts';
+import { checkFormat } from './formats.ts';
 import { parseDecimalLsn, type Lsn } from './lsn.ts';
 import type { DataRecord, RecordChain, TxRecord } from './record.ts';
 
@@ -91,7 +92,7 @@ export class RecordDecoder {
     this.#maxRelations = options.maxRelations ?? 4_096;
   }
 
-  /** Throws a plain Error on anything that this version did not write: an unknown version or kind, or damaged bytes. */
+  /** Throws FORMAT_UNKNOWN for a record of a newer version, a plain Error for anything else that this version did not write. */
   decode(payload: Uint8Array): TxRecord {
     const wire = parseWire(payload);
     const base = { incarnation: wire.inc, epoch: wire.epoch, prev: decodeChain(wire.prev) };
@@ -230,8 +231,9 @@ function parseWire(payload: Uint8Array): RecordWire {
   } catch (cause) {
     throw new Error('tx-stream record is not readable: damaged bytes', { cause });
   }
+  const version = (wire as { v?: unknown } | null)?.v;
+  if (typeof version === 'number' && version > VERSION) checkFormat('record', version);
   if (typeof wire !== 'object' || wire === null || wire.v !== VERSION) {
-    const version = (wire as { v?: unknown } | null)?.v;
     throw new Error(
       `tx-stream record has format version ${JSON.stringify(version) ?? 'none'}, this process reads ${VERSION}`,
     );

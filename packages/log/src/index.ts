@@ -41,5 +41,6 @@ export {
   type SliceRecord,
   type TxRecord,
 } from './record.ts';
+export { checkFormat, FIRST_FORMATS, formatRefusal, KNOWN_FORMATS, type Formats } from './formats.ts';
 export { RecordDecoder, decodeRecord, encodeRecord } from './codec.ts';
 export { MAX_SLICED_BYTES, SliceAssembler, sliceRecord } from './slices.ts';

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { file, flag, milliseconds, port, ratio, serverUrls } from './config-formats.ts';
 import type { LogLevel } from './logger.ts';
 import { parsePostgresUrl } from './postgres-url.ts';
+import { parseRedisUrl, REDIS_URL_FORM } from './redis-url.ts';
 
 /** Settings that every service reads, with the names of the reference as aliases (spec O 5.2). */
 export const commonConfig = {
@@ -48,7 +49,7 @@ export const natsConfig = {
     10_000,
     'Silence after which a replicator does not count as leading. Same for all services.',
   ),
-  routerLeaseMs: lease(5_000, 'Silence after which a router does not count as living. Same for all services.'),
+  routerLeaseMs: lease(3_000, 'Silence after which a router does not count as living. Same for all services.'),
 };
 
 export const natsNames = {
@@ -92,10 +93,17 @@ function lease(defaultMs: number, description: string) {
 
 /** Settings of whoever connects to Redis. */
 export const redisConfig = {
-  redisUrl: serverUrls(['redis', 'rediss'], 6379, 'Redis server of the shape store; rediss:// is TLS.').refine(
-    (text) => !text.includes(','),
-    'expected the address of one server',
-  ),
+  redisUrl: z
+    .string({ error: 'is required' })
+    .superRefine((text, context) => {
+      const place = parseRedisUrl(text);
+      if ('problem' in place) context.addIssue({ code: 'custom', message: place.problem });
+    })
+    .meta({ form: REDIS_URL_FORM })
+    .describe(
+      'Redis of the shape store: a server, several nodes of a cluster with commas, or its sentinels. rediss is TLS.',
+    ),
+  redisCluster: flag(false, 'Redis is a cluster; SHAPECAST_REDIS_URL names some of its nodes.'),
   redisCaFile: file('PEM file that the certificate of Redis is verified against.'),
   redisHighWater: ratio(
     0.8,
@@ -103,17 +111,40 @@ export const redisConfig = {
   ),
 };
 
-/** The server, and who vouches for it, as `openRedisShapeStore` wants it. */
-export function redisConnection(config: { readonly redisUrl: string; readonly redisCaFile: string | undefined }): {
+/** What does not go together in these settings. */
+export function redisProblems(config: {
+  readonly redisUrl?: string | undefined;
+  readonly redisCluster?: boolean | undefined;
+}): readonly string[] {
+  if (config.redisUrl === undefined) return [];
+  const place = parseRedisUrl(config.redisUrl);
+  if ('problem' in place) return [];
+  if (place.kind === 'sentinel') {
+    return config.redisCluster
+      ? ['SHAPECAST_REDIS_CLUSTER: a cluster has no sentinels; expected URLs of its nodes']
+      : [];
+  }
+  if (place.urls.length === 1 || config.redisCluster) return [];
+  return ['SHAPECAST_REDIS_URL: several servers are expected only with SHAPECAST_REDIS_CLUSTER=true'];
+}
+
+/** The servers, and who vouches for them, as `openRedisShapeStore` wants it. */
+export function redisConnection(config: {
+  readonly redisUrl: string;
+  readonly redisCluster: boolean;
+  readonly redisCaFile: string | undefined;
+}): {
   readonly url: string;
+  readonly cluster: boolean;
   readonly caCertificate?: string;
 } {
-  const { redisUrl: url, redisCaFile } = config;
-  return redisCaFile === undefined ? { url } : { url, caCertificate: readFileSync(redisCaFile, 'utf8') };
+  const { redisUrl: url, redisCluster: cluster, redisCaFile } = config;
+  return { url, cluster, ...(redisCaFile === undefined ? {} : { caCertificate: readFileSync(redisCaFile, 'utf8') }) };
 }
 
 export const redisNames = {
   redisUrl: ['SHAPECAST_REDIS_URL'],
+  redisCluster: ['SHAPECAST_REDIS_CLUSTER'],
   redisCaFile: ['SHAPECAST_REDIS_CA_FILE'],
   redisHighWater: ['SHAPECAST_REDIS_HIGH_WATER'],
 } as const;

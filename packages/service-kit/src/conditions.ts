@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts';
+import { wallTime, type Clock } from './clock.ts';
 import { withoutCredentials } from './without-credentials.ts';
 
 /** The conditions under which a source is active, by the names of the reference (spec O 1.2.5). */
@@ -48,7 +48,7 @@ export class ConditionBoard {
 
   set(name: ConditionName, ok: boolean, error?: string): void {
     const known = this.#conditions.get(name);
-    const now = new Date(this.#clock.now()).toISOString();
+    const now = new Date(wallTime(this.#clock)).toISOString();
     const reason = ok || error === undefined ? undefined : withoutCredentials(error).slice(0, MAX_ERROR);
     const errorSince = (reason === known?.error ? known?.errorSince : undefined) ?? now;
     this.#conditions.set(name, {

@@ -1,4 +1,5 @@
-export { abortReason, systemClock, type Clock } from './clock.ts';
+export { abortReason, systemClock, wallTime, type Clock } from './clock.ts';
+export { clockOffset, type ClockOffset } from './clock-offset.ts';
 export { Complaints } from './complaints.ts';
 export { Backoff, type BackoffOptions } from './backoff.ts';
 export type { Component } from './component.ts';
@@ -8,6 +9,7 @@ export { aliases, parseConfig, type Environment } from './config.ts';
 export { bytes, count, file, flag, json, list, milliseconds, port, ratio, serverUrls } from './config-formats.ts';
 export { GROUPS, VARIABLES, type Variable } from './config-variables.ts';
 export { configOrExit, openProcessLog, type ProcessLog } from './composition.ts';
+export { configNotices, type ConfigNotice } from './config-notices.ts';
 export { CONDITIONS, ConditionBoard, type Condition, type ConditionName, type Conditions } from './conditions.ts';
 export { HealthServer, type HealthReport } from './health-server.ts';
 export {
@@ -22,10 +24,12 @@ export {
   redisConfig,
   redisConnection,
   redisNames,
+  redisProblems,
   streamId,
 } from './common-config.ts';
 export { databaseConfig, databaseConnection, databaseNames, databaseProblems } from './database-config.ts';
 export { parsePostgresUrl, type PostgresUrl } from './postgres-url.ts';
+export { parseRedisUrl, type RedisPlace } from './redis-url.ts';
 export { whenNpmGone } from './launcher.ts';
 export { emitEvent, StateEventTap, type StateEventName, type StateEvents } from './state-events.ts';
 export { withoutCredentials } from './without-credentials.ts';

@@ -8,7 +8,11 @@ const STOP_MS = 55_000;
  * Starts components in order and stops them in reverse on SIGTERM or SIGINT, then exits 0. A component that throws at
  * start stops the others and exits 1, and so does one that has not stopped after 55 s. A second signal exits at once.
  */
-export async function runProcess(log: Logger, components: readonly Component[]): Promise<void> {
+export async function runProcess(
+  log: Logger,
+  components: readonly Component[],
+  { stopMs = STOP_MS }: { readonly stopMs?: number } = {},
+): Promise<void> {
   const abort = new AbortController();
   const started: Component[] = [];
   let stopping = false;
@@ -20,7 +24,7 @@ export async function runProcess(log: Logger, components: readonly Component[]):
     setTimeout(() => {
       log.error({}, 'stopping takes too long, leaving');
       process.exit(1);
-    }, STOP_MS).unref();
+    }, stopMs).unref();
     abort.abort(new Error('the process is stopping'));
     for (const component of started.reverse()) {
       try {

@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts';
+import { wallTime, type Clock } from './clock.ts';
 import type { Logger } from './logger.ts';
 import { withoutCredentials } from './without-credentials.ts';
 
@@ -39,6 +39,8 @@ export interface StateEvents {
     /** How many end. */
     readonly shapes: number;
   };
+  /** Every owner of a shard died on a record: nobody got its changes, and the `shapes` that should have had them end (spec O F129). */
+  readonly record_skipped: { readonly shard: number; readonly seq: number; readonly shapes: number };
   /** Sampled: `omitted` says how many were left out since the last one. */
   readonly shape_rotated: { readonly handle: string; readonly reason: string; readonly table?: string };
   readonly tenant_limit_reached: { readonly limit: string; readonly value?: number };
@@ -69,6 +71,7 @@ const LINES: Readonly<Record<StateEventName, readonly [level: Level, text: strin
   stream_gap: ['error', 'tx stream has a gap, rotating the shapes of the shard'],
   store_regressed: ['warn', 'the store went back, shard applies again'],
   'flush_tracker.stall_detected': ['error', 'a shard is stuck on a transaction'],
+  record_skipped: ['error', 'a record on which every router died was left out, rotating the shapes of its tables'],
   shape_rotated: ['info', 'shape rotated'],
   tenant_limit_reached: ['warn', 'the source has reached a limit'],
 };
@@ -165,7 +168,7 @@ export class StateEventTap {
   #send(message: string, fields: object): void {
     if (this.#publish === undefined) return;
     try {
-      const at = new Date(this.#clock.now()).toISOString();
+      const at = new Date(wallTime(this.#clock)).toISOString();
       this.#publish(new TextEncoder().encode(JSON.stringify({ at, text: message, ...plain(fields) })));
     } catch {
       // The log has it.
