@@ -35,7 +35,10 @@ export {
   type VisibilityOutcome,
   type WriteOutcome,
 } from './shape-store.ts';
+export type { HomeClaim, HomeOutcome, StoreHome } from './home.ts';
 export { openMemoryShapeStore } from './memory/memory-shape-store.ts';
 export { openRedisShapeStore, type RedisShapeStoreOptions } from './redis/redis-shape-store.ts';
+export type { StoreInspection, StoreServer } from './store-inspection.ts';
+export { inspectRedis } from './redis/inspect-redis.ts';
 export { DATA_LOST, DEFAULT_LIMITS, type ShapeStoreLimits } from './limits.ts';
 export type { CompactEntry, EntryMerger } from './compaction.ts';

@@ -3,6 +3,8 @@ import { describeAppend } from './contract/append.contract.ts';
 import { describeAttempts } from './contract/attempt.contract.ts';
 import { describeBounds } from './contract/bounds.contract.ts';
 import type { OpenStore } from './contract/fixtures.ts';
+import { describeHome } from './contract/home.contract.ts';
+import { describeDurability } from './contract/durability.contract.ts';
 import { describeLife } from './contract/life.contract.ts';
 import { describeOwnership } from './contract/ownership.contract.ts';
 import { describeResumption } from './contract/resume.contract.ts';
@@ -13,6 +15,7 @@ import { describeSnapshots } from './contract/snapshot.contract.ts';
 /** What every shape store does. */
 export function describeShapeStore(name: string, open: OpenStore): void {
   describe(`shape store: ${name}`, () => {
+    describeHome(open);
     describeOwnership(open);
     describeAppend(open);
     describeLife(open);
@@ -22,5 +25,6 @@ export function describeShapeStore(name: string, open: OpenStore): void {
     describeBounds(open);
     describeUpkeep(open);
     describeUse(open);
+    describeDurability(open);
   });
 }

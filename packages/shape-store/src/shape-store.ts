@@ -1,6 +1,7 @@
 import type { LogOffset, Lsn, Position } from '@shapecast/log';
 import type { Fingerprint, ShapeDefinition } from '@shapecast/shape';
 import type { EntryMerger } from './compaction.ts';
+import type { HomeClaim, HomeOutcome, StoreHome } from './home.ts';
 
 /** Names one shard. All its keys live on one node, so that a call is atomic and a loss is a prefix (spec R 12.4.2). */
 export interface ShardId {
@@ -94,6 +95,8 @@ export interface ShapeRecord {
   readonly regLsn: Lsn;
   /** JSON bytes at which a chunk closes, fixed at creation (R 11.5.2). */
   readonly chunkBytes: number;
+  /** How the messages of the log are written, for as long as the shape lives (R 11.2.2). */
+  readonly logFormat: number;
   /** Known once the snapshot is fixed. */
   readonly snapshot?: SnapshotVisibility;
 }
@@ -128,6 +131,8 @@ export interface CreateRequest {
   readonly fingerprint: Fingerprint;
   /** JSON bytes at which a chunk closes; kept for the life of the handle (R 11.5.2). */
   readonly chunkBytes: number;
+  /** How the messages of the log will be written; 1 unless given. */
+  readonly logFormat?: number;
   /** Old entries of the log may be merged (R 11.6.1). Not part of the identity: whoever makes the shape decides. */
   readonly compaction?: boolean;
   /** What is known elsewhere of the handles that the shard has issued, should the store have lost them (R 15.2.2). */
@@ -166,7 +171,12 @@ export interface ShardUse {
   }[];
 }
 
+/** How full one of the servers is that hold the shards. */
 export interface StoreMemory {
+  /** Which one; the only one may have any name. */
+  readonly node: string;
+  /** Whether a shard was there when this was read. */
+  holds(shard: ShardId): boolean;
   readonly usedBytes: number;
   readonly maxBytes: number;
   /** At its limit it deletes data on its own, instead of refusing more: logs would lose entries (spec O F146). */
@@ -297,6 +307,8 @@ export interface SnapshotDoubt {
 export interface ShardShapes {
   readonly ver: string;
   readonly shapes: readonly ShapeRecord[];
+  /** Handles of shapes that are alive, but whose definition somebody has deleted: nothing can be routed to them. */
+  readonly damaged?: readonly string[];
 }
 
 /** Shapes that changed between two versions; dead ones are listed with state `dead`. */
@@ -311,15 +323,44 @@ export interface ShardDelta {
  * answer was lost is simply repeated.
  */
 export interface ShapeStore {
+  // ---- whose it is
+  /**
+   * Marks the store as that of the installation, for a source, or renews the mark. One of another installation is left alone, unless
+   * the claim says that it is to be replaced and nobody has renewed it since.
+   */
+  claimHome(source: string, claim: HomeClaim): Promise<HomeOutcome>;
+  /** The mark; undefined for a store that has none, or has lost it. */
+  readHome(source: string): Promise<StoreHome | undefined>;
+
   // ---- the owner of a shard
-  /** Takes the shard over: the epoch grows and earlier owners can no longer write. Creates the shard when it is new. */
-  acquire(shard: ShardId, owner: string): Promise<ShardMeta>;
+  /**
+   * Takes the shard over: the epoch grows and earlier owners can no longer write. Creates the shard when it is new. Tells whether the
+   * store may have lost what it had acknowledged since an owner last acquired the shard or vouched for it (`maybeLost`).
+   */
+  acquire(shard: ShardId, owner: string): Promise<ShardMeta & { readonly maybeLost: boolean }>;
   /** Gives the shard up, if `epoch` and `owner` are still current. */
   release(shard: ShardId, state: Pick<ShardState, 'epoch' | 'owner'>): Promise<void>;
   readMeta(shard: ShardId): Promise<ShardMeta | undefined>;
   loadShapes(shard: ShardId): Promise<ShardShapes>;
-  /** What changed since `ver`; undefined when that version is unknown (too old, or history was taken back): load all. */
-  loadDelta(shard: ShardId, ver: string): Promise<ShardDelta | undefined>;
+  /**
+   * What changed since `ver`; undefined when that version is too old for it, 'regressed' when it is none of those that led to what there
+   * is now: the store has lost history. In both cases all has to be loaded.
+   */
+  loadDelta(shard: ShardId, ver: string): Promise<ShardDelta | 'regressed' | undefined>;
+  /**
+   * Names the connection that a shard is reached by. Another one after everything that may have taken back what the store had
+   * acknowledged: a restart, a fail-over.
+   */
+  connectionOf(shard: ShardId): string;
+  /**
+   * The owner has found everything as it knows it, on this server: nothing was lost up to now. False when the shard is not in that state.
+   */
+  vouch(shard: ShardId, state: ShardState): Promise<boolean>;
+  /**
+   * Has `getOrCreate` wait with new shapes until the owner's next append, but for half a second at most: so that neither keeps the
+   * other from getting on (spec O F134). Does nothing unless `epoch` and `owner` are current.
+   */
+  hold(shard: ShardId, state: Pick<ShardState, 'epoch' | 'owner'>): Promise<void>;
   /**
    * Applies a step. Changes nothing unless the shard is in the state `expected`. Entries that a log already has are
    * skipped, entries of unknown or dead handles dropped; entries of shapes that are not live go to a hidden pending log.
@@ -403,6 +444,12 @@ export interface ShapeStore {
   /** Deletes data of handles that died longer ago than `graceMs`, a bounded number per call. Returns how many. */
   sweep(shard: ShardId, graceMs: number): Promise<number>;
 
+  /**
+   * How far the shard has come for sure: what its store held when this was called, it would hold after a crash as well (spec R 12.4.3).
+   * May take seconds, in which other shards are asked for with it. Undefined when nothing is sure: the shard does not exist, or what
+   * would keep it, disk or replicas, is late.
+   */
+  durableCursor(shard: ShardId): Promise<ShardCursor | undefined>;
   /** Second half of the newest handle of a shard, in microseconds since 1970; 0 when it has issued none. */
   issuedHandles(shard: ShardId): Promise<number>;
 
@@ -414,8 +461,8 @@ export interface ShapeStore {
   recordReads(shard: ShardId, reads: readonly ShapeReadTime[], waitingMs: number): Promise<void>;
   /** `waiting`: whether shapes that somebody waits for count as well. At most `limit` shapes. */
   leastRead(shard: ShardId, limit: number, waiting: 'skip' | 'include'): Promise<ShardUse>;
-  /** How full the store is. Undefined when it has no limit. */
-  memory(): Promise<StoreMemory | undefined>;
+  /** How full the store is, for each of its servers that has a limit. */
+  memory(): Promise<readonly StoreMemory[]>;
   /**
    * One step of a search through all data of a source: deletes what belongs to incarnations before `incarnation`, and what no
    * shape owns, once nobody has touched it for `graceMs` (R 6.5.1, 15.4.3). Repeatable, and safe beside everything else.

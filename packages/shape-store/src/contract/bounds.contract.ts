@@ -1,6 +1,7 @@
 import { type Lsn } from '@shapecast/log';
 import { describe, expect, test } from 'vitest';
 import {
+  changesSince,
   at,
   bytes,
   disposable,
@@ -130,8 +131,8 @@ export function describeBounds(open: OpenStore): void {
       expect(await headOf(store, shard, handle)).toMatchObject({ state: 'dead', error: { code: 'SNAPSHOT_FAILED' } });
       expect((await read(store, shard, other)).offsets).toEqual(['99_0']);
       expect(await owner.try(owner.step([], 100n))).toBe('ver');
-      const delta = await store.loadDelta(shard, owner.state.ver);
-      expect(delta?.changed.map((record) => [record.handle, record.state])).toEqual([[handle, 'dead']]);
+      const delta = await changesSince(store, shard, owner.state.ver);
+      expect(delta.changed.map((record) => [record.handle, record.state])).toEqual([[handle, 'dead']]);
       expect(await store.find(shard, request('t').digest)).toBeUndefined();
       expect(await store.snapshotBegin(shard, handle, 'late')).toBe('over');
       const next = await store.getOrCreate(shard, request('t'));

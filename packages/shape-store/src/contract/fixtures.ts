@@ -10,6 +10,7 @@ import type {
   LogEntry,
   ShapeHead,
   ShapeStore,
+  ShardDelta,
   ShardId,
   ShardMeta,
   ShardState,
@@ -116,13 +117,20 @@ export class Owner {
 
   async refresh(): Promise<void> {
     const delta = await this.store.loadDelta(this.shard, this.state.ver);
-    const ver = delta ? delta.ver : (await this.store.loadShapes(this.shard)).ver;
+    const ver = typeof delta === 'object' ? delta.ver : (await this.store.loadShapes(this.shard)).ver;
     this.state = { ...this.state, ver };
   }
 
   async write(...entries: LogEntry[]): Promise<void> {
     await this.apply(this.step(entries));
   }
+}
+
+/** What changed since a version that the store can tell of. */
+export async function changesSince(store: ShapeStore, shard: ShardId, ver: string): Promise<ShardDelta> {
+  const delta = await store.loadDelta(shard, ver);
+  expect(delta).toBeTypeOf('object');
+  return delta as ShardDelta;
 }
 
 /** A shape with a snapshot of one chunk and no filter, live. */

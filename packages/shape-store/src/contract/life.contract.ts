@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  changesSince,
   at,
   bytes,
   disposable,
@@ -37,8 +38,24 @@ export function describeLife(open: OpenStore): void {
       const { chunkBytes, ...asked } = request('t', 12_345);
       const { handle } = await store.getOrCreate(shard, { ...asked, chunkBytes });
       const { ver, shapes } = await store.loadShapes(shard);
-      expect(shapes).toEqual([{ ...asked, chunkBytes, handle, state: 'creating', regLsn: 0n }]);
+      expect(shapes).toEqual([{ ...asked, chunkBytes, logFormat: 1, handle, state: 'creating', regLsn: 0n }]);
       expect(ver).toBe((await store.readMeta(shard))?.ver);
+    });
+
+    test('F130 a shape keeps the format that its log was begun in, and whoever does not know that is told nothing of it', async () => {
+      await using store = disposable(await open());
+      const shard = newShard();
+      await store.getOrCreate(shard, { ...request('first'), logFormat: 1 });
+      const { ver } = await store.loadShapes(shard);
+      const { handle } = await store.getOrCreate(shard, { ...request('later'), logFormat: 2 });
+      const unknown = { code: 'FORMAT_UNKNOWN' };
+      await expect(store.loadShapes(shard)).rejects.toMatchObject(unknown);
+      await expect(store.loadDelta(shard, ver)).rejects.toMatchObject(unknown);
+      await expect(store.readFingerprint(shard, handle)).rejects.toMatchObject(unknown);
+      // Its place among the shapes is the same, so that it is not made twice.
+      expect(await store.getOrCreate(shard, request('later'))).toEqual({ handle, created: false });
+      await store.rotate(shard, handle, FAILURE);
+      expect(await store.find(shard, request('later').digest)).toBeUndefined();
     });
 
     test('T25 a definition is compared in full, not by its digest', async () => {
@@ -139,31 +156,30 @@ export function describeLife(open: OpenStore): void {
       const middle = (await store.readMeta(shard))?.ver as string;
       const { handle: b } = await store.getOrCreate(shard, request('b'));
       await store.snapshotBegin(shard, b, 'token');
-      const all = await store.loadDelta(shard, ver);
-      expect(all?.changed.map((record) => [record.handle, record.state]).toSorted()).toEqual(
+      const all = await changesSince(store, shard, ver);
+      expect(all.changed.map((record) => [record.handle, record.state]).toSorted()).toEqual(
         [
           [a, 'creating'],
           [b, 'snapshotting'],
         ].toSorted(),
       );
-      const some = await store.loadDelta(shard, middle);
-      expect(some?.changed.map((record) => record.handle)).toEqual([b]);
-      expect(some?.ver).toBe((await store.readMeta(shard))?.ver);
-      expect(await store.loadDelta(shard, some?.ver as string)).toEqual({ ver: some?.ver, changed: [] });
+      const some = await changesSince(store, shard, middle);
+      expect(some.changed.map((record) => record.handle)).toEqual([b]);
+      expect(some.ver).toBe((await store.readMeta(shard))?.ver);
+      expect(await store.loadDelta(shard, some.ver)).toEqual({ ver: some.ver, changed: [] });
     });
 
-    test('an unknown or forgotten version has no delta', async () => {
+    test('a forgotten version has no delta, and one that never was shows that history was lost', async () => {
       await using store = disposable(await open({ versionsKept: 4 }));
       const shard = newShard();
       expect(await store.loadDelta(shard, '1:abc')).toBeUndefined();
       const { ver } = await store.acquire(shard, 'one');
       for (const table of ['a', 'b', 'c']) await store.getOrCreate(shard, request(table));
-      expect((await store.loadDelta(shard, ver))?.changed).toHaveLength(3);
+      expect((await changesSince(store, shard, ver)).changed).toHaveLength(3);
       await store.getOrCreate(shard, request('d'));
       expect(await store.loadDelta(shard, ver)).toBeUndefined();
-      for (const unknown of ['', 'nonsense', '0:abc', '4:abc', '999:abc']) {
-        expect(await store.loadDelta(shard, unknown)).toBeUndefined();
-      }
+      for (const old of ['', 'nonsense', '0:abc']) expect(await store.loadDelta(shard, old)).toBeUndefined();
+      for (const lost of ['4:abc', '999:abc']) expect(await store.loadDelta(shard, lost)).toBe('regressed');
     });
 
     test('there is no delta over a shape whose record is gone, so that nobody keeps it', async () => {
@@ -172,7 +188,7 @@ export function describeLife(open: OpenStore): void {
       const { handle } = await store.getOrCreate(shard, request('a'));
       const { ver } = await store.loadShapes(shard);
       await store.rotate(shard, handle, FAILURE);
-      expect((await store.loadDelta(shard, ver))?.changed).toMatchObject([{ handle, state: 'dead' }]);
+      expect((await changesSince(store, shard, ver)).changed).toMatchObject([{ handle, state: 'dead' }]);
       await store.sweep(shard, 0);
       expect(await store.loadDelta(shard, ver)).toBeUndefined();
       expect((await store.loadShapes(shard)).shapes).toEqual([]);

@@ -1,5 +1,6 @@
 import { POSITION_ZERO } from '@shapecast/log';
 import { describe, expect, test } from 'vitest';
+import type { ShardMeta } from '../shape-store.ts';
 import {
   at,
   disposable,
@@ -21,6 +22,37 @@ export function describeOwnership(open: OpenStore): void {
       expect(await store.readMeta(newShard())).toBeUndefined();
     });
 
+    test('F134 new shapes wait while the owner holds them, until its next append; what exists is found at once', async () => {
+      await using store = disposable(await open());
+      const shard = newShard();
+      const owner = await Owner.acquire(store, shard);
+      const existing = await store.getOrCreate(shard, request('t'));
+      const stranger = { epoch: 99, owner: 'nobody' };
+      await store.hold(shard, stranger);
+      expect((await store.getOrCreate(shard, request('u'))).created).toBe(true);
+
+      const { ver, epoch, owner: token } = (await store.readMeta(shard)) as ShardMeta;
+      await store.hold(shard, { epoch, owner: token });
+      let made = false;
+      const making = store.getOrCreate(shard, request('v')).then((result) => {
+        made = true;
+        return result;
+      });
+      expect((await store.getOrCreate(shard, request('t'))).handle).toBe(existing.handle);
+      expect([made, (await store.readMeta(shard))?.ver]).toEqual([false, ver]);
+      await owner.apply({
+        entries: [],
+        transactions: [],
+        to: { seq: 7, position: at(70), openTxSeq: 0 },
+        visible: at(70),
+      });
+      expect((await making).created).toBe(true);
+
+      // An owner that is gone does not keep them for ever.
+      await store.hold(shard, { epoch, owner: token });
+      expect((await store.getOrCreate(shard, request('w'))).created).toBe(true);
+    });
+
     test('the first owner finds an empty shard at the beginning of the stream', async () => {
       await using store = disposable(await open());
       const shard = newShard();
@@ -33,7 +65,9 @@ export function describeOwnership(open: OpenStore): void {
         watermark: 0n,
       });
       expect(meta.ver).not.toBe('');
-      expect(await store.readMeta(shard)).toEqual(meta);
+      const { maybeLost, ...rest } = meta;
+      expect(maybeLost).toBe(false);
+      expect(await store.readMeta(shard)).toEqual(rest);
       expect(await store.loadShapes(shard)).toEqual({ ver: meta.ver, shapes: [] });
     });
 
@@ -56,7 +90,38 @@ export function describeOwnership(open: OpenStore): void {
         visible: at(60, 2),
         watermark: 65n,
       });
-      expect(await store.readMeta(shard)).toEqual(meta);
+      const { maybeLost, ...rest } = meta;
+      expect(maybeLost).toBe(false);
+      expect(await store.readMeta(shard)).toEqual(rest);
+    });
+
+    test('a shard that a reader made is as new to its first owner as one that it made itself', async () => {
+      await using store = disposable(await open());
+      const shard = newShard();
+      await store.getOrCreate(shard, request('t'));
+      expect((await store.acquire(shard, 'one')).maybeLost).toBe(false);
+    });
+
+    test('an owner vouches for what it knows, and for nothing else', async () => {
+      await using store = disposable(await open());
+      const shard = newShard();
+      const { state } = await Owner.acquire(store, shard);
+      expect(await store.vouch(shard, state)).toBe(true);
+      expect(await store.vouch(shard, { ...state, ver: '1:0123456789abcdef' })).toBe(false);
+      expect(await store.vouch(shard, { ...state, cursor: { ...state.cursor, seq: 1 } })).toBe(false);
+      await store.acquire(shard, 'two');
+      expect(await store.vouch(shard, state)).toBe(false);
+      expect(await store.vouch(newShard(), state)).toBe(false);
+    });
+
+    test('a connection has a name as long as it lives', async () => {
+      await using store = disposable(await open());
+      const shard = newShard();
+      await store.readMeta(shard);
+      const name = store.connectionOf(shard);
+      expect(name).not.toBe('');
+      await store.acquire(shard, 'one');
+      expect(store.connectionOf(shard)).toBe(name);
     });
 
     test('an owner that was replaced cannot write', async () => {
@@ -102,7 +167,7 @@ export function describeOwnership(open: OpenStore): void {
       const [counter] = owner.state.ver.split(':');
       const former = { ...owner.state, ver: `${counter}:0123456789abcdef` };
       expect(await store.append(shard, former, owner.step([], 5n))).toBe('ver');
-      expect(await store.loadDelta(shard, former.ver)).toBeUndefined();
+      expect(await store.loadDelta(shard, former.ver)).toBe('regressed');
     });
 
     test('a step that was computed before a shape came, changed or went is refused', async () => {

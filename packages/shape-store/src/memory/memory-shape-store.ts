@@ -1,8 +1,12 @@
+import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { LogOffset, Lsn, Position } from '@shapecast/log';
 import type { Clock } from '@shapecast/service-kit';
 import { canonicalText, type Fingerprint } from '@shapecast/shape';
 import { DEFAULT_LIMITS, type ShapeStoreLimits } from '../limits.ts';
 import type { EntryMerger } from '../compaction.ts';
+import type { HomeClaim, HomeOutcome, StoreHome } from '../home.ts';
+import { whenNotHeld } from '../held-registration.ts';
 import { handlePrefix } from '../identity.ts';
 import type {
   AppendBatch,
@@ -19,6 +23,8 @@ import type {
   ShapePage,
   ShapeReadTime,
   ShapeStore,
+  StoreMemory,
+  ShardCursor,
   ShardDelta,
   ShardId,
   ShardMeta,
@@ -48,18 +54,38 @@ class MemoryShapeStore implements ShapeStore {
   readonly #clock: Clock;
   readonly #limits: ShapeStoreLimits;
   readonly #shards = new Map<string, MemoryShard>();
+  readonly #homes = new Map<string, StoreHome & { readonly beat: number }>();
 
   constructor(clock: Clock, limits: ShapeStoreLimits) {
     this.#clock = clock;
     this.#limits = limits;
   }
 
-  async acquire(shard: ShardId, owner: string): Promise<ShardMeta> {
-    return this.#open(shard).acquire(owner);
+  async claimHome(source: string, { installation, insteadOf }: HomeClaim): Promise<HomeOutcome> {
+    const home = this.#homes.get(source) ?? { installation, store: randomUUID(), beat: 0 };
+    const beat = String(home.beat);
+    if (home.installation !== installation && beat !== insteadOf) {
+      return { kind: 'foreign', installation: home.installation, beat };
+    }
+    this.#homes.set(source, { installation, store: home.store, beat: home.beat + 1 });
+    return { kind: 'ours', store: home.store };
+  }
+
+  async readHome(source: string): Promise<StoreHome | undefined> {
+    const home = this.#homes.get(source);
+    return home && { installation: home.installation, store: home.store };
+  }
+
+  async acquire(shard: ShardId, owner: string) {
+    return { ...this.#open(shard).acquire(owner), maybeLost: false };
   }
 
   async release(shard: ShardId, state: Pick<ShardState, 'epoch' | 'owner'>): Promise<void> {
     this.#find(shard)?.release(state);
+  }
+
+  async hold(shard: ShardId, state: Pick<ShardState, 'epoch' | 'owner'>): Promise<void> {
+    this.#find(shard)?.hold(state);
   }
 
   async readMeta(shard: ShardId): Promise<ShardMeta | undefined> {
@@ -73,22 +99,39 @@ class MemoryShapeStore implements ShapeStore {
     return { ver: found.meta().ver, shapes: alive.map((shape) => shape.record()) };
   }
 
-  async loadDelta(shard: ShardId, ver: string): Promise<ShardDelta | undefined> {
+  async loadDelta(shard: ShardId, ver: string): Promise<ShardDelta | 'regressed' | undefined> {
     return this.#find(shard)?.delta(ver);
+  }
+
+  connectionOf(): string {
+    return 'memory';
+  }
+
+  async vouch(shard: ShardId, { epoch, owner, ver, cursor }: ShardState): Promise<boolean> {
+    const meta = this.#find(shard)?.meta();
+    return (
+      meta !== undefined &&
+      isDeepStrictEqual([meta.epoch, meta.owner, meta.ver, meta.cursor], [epoch, owner, ver, cursor])
+    );
   }
 
   async append(shard: ShardId, expected: ShardState, batch: AppendBatch): Promise<WriteOutcome> {
     return this.#find(shard)?.append(expected, batch, this.#clock.now()) ?? 'epoch';
   }
 
-  async getOrCreate(shard: ShardId, request: CreateRequest) {
+  getOrCreate(shard: ShardId, request: CreateRequest) {
+    return whenNotHeld(this.#clock, async (insist) => this.#getOrCreate(shard, request, insist));
+  }
+
+  #getOrCreate(shard: ShardId, request: CreateRequest, insist: boolean) {
     const target = this.#open(shard);
     const text = canonicalText(request.definition);
     const others = target.digests.get(request.digest) ?? [];
     for (const handle of others) {
       const shape = target.shapes.get(handle);
-      if (shape && canonicalText(shape.record().definition) === text) return { handle, created: false };
+      if (shape && canonicalText(shape.definition) === text) return { handle, created: false };
     }
+    if (target.held && !insist) return undefined;
     const { newest = 0, ceiling = 0 } = request.issued ?? {};
     const last = target.issued < newest ? Math.max(target.issued, ceiling) : target.issued;
     target.issued = Math.max(this.#clock.now() * 1_000, last + 1);
@@ -230,8 +273,13 @@ class MemoryShapeStore implements ShapeStore {
     };
   }
 
-  async memory(): Promise<undefined> {
-    return undefined;
+  async memory(): Promise<readonly StoreMemory[]> {
+    return [];
+  }
+
+  /** Nothing outlives the process, so nothing is lost as long as somebody asks. */
+  async durableCursor(shard: ShardId): Promise<ShardCursor | undefined> {
+    return this.#find(shard)?.meta().cursor;
   }
 
   async sweepOrphans(source: string, options: { readonly incarnation: number }): Promise<OrphanStep> {

@@ -1,4 +1,4 @@
-import { comparePositions, POSITION_ZERO, SNAPSHOT_END, type Lsn, type Position } from '@shapecast/log';
+import { checkFormat, comparePositions, POSITION_ZERO, SNAPSHOT_END, type Lsn, type Position } from '@shapecast/log';
 import type { ShapeStoreLimits } from '../limits.ts';
 import {
   isVisible,
@@ -75,8 +75,14 @@ export class MemoryShape {
     this.waitedUntil = Math.max(this.waitedUntil, waitedUntil);
   }
 
+  get definition(): CreateRequest['definition'] {
+    return this.#request.definition;
+  }
+
+  /** Throws FORMAT_UNKNOWN. */
   record(): ShapeRecord {
-    const { digest, definition, fingerprint, chunkBytes } = this.#request;
+    const { digest, definition, fingerprint, chunkBytes, logFormat = 1 } = this.#request;
+    checkFormat('log', logFormat);
     return {
       handle: this.handle,
       digest,
@@ -85,6 +91,7 @@ export class MemoryShape {
       state: this.#state,
       regLsn: this.#regLsn,
       chunkBytes,
+      logFormat,
       ...(this.#visibility ? { snapshot: this.#visibility } : {}),
     };
   }

@@ -38,6 +38,8 @@ export class MemoryShard {
   #floor = 0n;
   /** Where the shard stood when it last skipped transactions; a new one has seen none. */
   #skipped: string | undefined = 'new';
+  /** New shapes wait for the next append. */
+  held = false;
   /** Oldest first; what each version changed. */
   readonly #versions: { readonly ver: string; readonly handle?: string }[] = [{ ver: this.#ver }];
 
@@ -66,6 +68,10 @@ export class MemoryShard {
     if (state.epoch === this.#epoch && state.owner === this.#owner) this.#owner = '';
   }
 
+  hold(state: Pick<ShardState, 'epoch' | 'owner'>): void {
+    if (state.epoch === this.#epoch && state.owner === this.#owner) this.held = true;
+  }
+
   bump(handle: string): void {
     this.#counter += 1;
     this.#ver = version(this.#counter);
@@ -73,9 +79,9 @@ export class MemoryShard {
     if (this.#versions.length > this.#limits.versionsKept) this.#versions.shift();
   }
 
-  delta(known: string): ShardDelta | undefined {
+  delta(known: string): ShardDelta | 'regressed' | undefined {
     const from = this.#versions.findLastIndex(({ ver }) => ver === known);
-    if (from < 0) return undefined;
+    if (from < 0) return counterOf(known) < counterOf(this.#versions[0]?.ver ?? '') ? undefined : 'regressed';
     const handles = new Set(this.#versions.slice(from + 1).flatMap(({ handle }) => handle ?? []));
     const shapes = [...handles].map((handle) => this.shapes.get(handle));
     // Swept already: nothing left to say that it is dead.
@@ -96,6 +102,7 @@ export class MemoryShard {
     this.#cursor = batch.to;
     if (batch.visible && comparePositions(batch.visible, this.#visible) > 0) this.#visible = batch.visible;
     if (batch.watermark !== undefined) this.#watermark = maxLsn(this.#watermark, batch.watermark);
+    this.held = false;
     return 'ok';
   }
 
@@ -142,4 +149,8 @@ function version(counter: number): string {
 
 function isSameCursor(a: ShardCursor, b: ShardCursor): boolean {
   return a.seq === b.seq && a.openTxSeq === b.openTxSeq && comparePositions(a.position, b.position) === 0;
+}
+
+function counterOf(ver: string): number {
+  return Number(/^\d+/.exec(ver)?.[0] ?? 0);
 }

@@ -1,4 +1,4 @@
-import { SNAPSHOT_END, type LogOffset, type Lsn, type Position } from '@shapecast/log';
+import { checkFormat, SNAPSHOT_END, type LogOffset, type Lsn, type Position } from '@shapecast/log';
 import type { Fingerprint, ShapeDefinition } from '@shapecast/shape';
 import type {
   InterruptedSnapshot,
@@ -51,7 +51,7 @@ export function encodeCursor(cursor: ShardCursor): string {
   return `${cursor.seq} ${encodeId(cursor.position)} ${cursor.openTxSeq}`;
 }
 
-function decodeCursor(text: string): ShardCursor {
+export function decodeCursor(text: string): ShardCursor {
   const [seq, id, open] = text.split(' ') as [string, string, string];
   return { seq: Number(seq), position: decodeId(id), openTxSeq: Number(open) };
 }
@@ -131,13 +131,21 @@ export function encodeFailure({ code, message }: ShapeFailure): string {
   return JSON.stringify({ code, message });
 }
 
-export function encodeFingerprint(f: Fingerprint): string {
-  return JSON.stringify(f);
+/** Of a shape whose log has the first format nothing is said: that is how the first version wrote it. */
+export function encodeFingerprint(f: Fingerprint, logFormat = 1): string {
+  return `${logFormat === 1 ? '' : `${logFormat}\n`}${JSON.stringify(f)}`;
 }
 
-/** From the text of what never changes about a shape. */
+/** From the text of what never changes about a shape. Throws FORMAT_UNKNOWN when its log is not to be read by this version. */
 export function decodeFingerprint(fixed: string): Fingerprint {
+  checkFormat('log', decodeLogFormat(fixed));
   return JSON.parse(fixed.slice(fixed.lastIndexOf('\n') + 1)) as Fingerprint;
+}
+
+/** Lines: registration, definition, the format unless it is the first, fingerprint. */
+function decodeLogFormat(fixed: string): number {
+  const lines = fixed.split('\n');
+  return lines.length > 3 ? Number(lines[2]) : 1;
 }
 
 /** A snapshot attempt; written by scripts, numbers that may pass 2^53 as padded text. */
@@ -171,6 +179,7 @@ export function decodeRecord(handle: string, fixed: string, head: string, attemp
     state: STATES[head[0] as string] as ShapeState,
     regLsn: BigInt(regLsn) as Lsn,
     chunkBytes: Number(chunkBytes),
+    logFormat: decodeLogFormat(fixed),
     ...(snapshot ? { snapshot } : {}),
   };
 }

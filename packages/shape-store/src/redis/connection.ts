@@ -1,10 +1,8 @@
 import { ShapecastError } from '@shapecast/errors';
 import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
-import { Redis } from 'ioredis';
+import { Redis, type RedisOptions } from 'ioredis';
 
 export interface RedisConnectionOptions {
-  /** `redis://` or `rediss://` (TLS). */
-  readonly url: string;
   /** PEM of the authority that signed the server's certificate; implies TLS. */
   readonly caCertificate?: string | undefined;
   /** Shown by `CLIENT LIST`. */
@@ -16,6 +14,23 @@ export interface RedisConnectionOptions {
   readonly connectTimeoutMs?: number;
 }
 
+/** Where one connection leads: to a server, or to whichever server sentinels call the primary. */
+export type RedisAddress = Pick<
+  RedisOptions,
+  | 'host'
+  | 'port'
+  | 'username'
+  | 'password'
+  | 'db'
+  | 'tls'
+  | 'sentinels'
+  | 'name'
+  | 'sentinelUsername'
+  | 'sentinelPassword'
+  | 'sentinelTLS'
+  | 'enableTLSForSentinelMode'
+>;
+
 /** Server errors that pass by themselves, or with an operator's help, but never because of what we sent. */
 const TRANSIENT =
   /^(OOM|LOADING|READONLY|MASTERDOWN|NOREPLICAS|MISCONF|BUSY|CLUSTERDOWN|TRYAGAIN|NOAUTH|WRONGPASS|NOPERM|MOVED|ASK|UNBLOCKED)\b/;
@@ -24,7 +39,7 @@ const MIN_VERSION = 7;
 const MAX_WAITING = 10_000;
 
 /**
- * One connection to the Redis (or Valkey) that holds the shape logs. Connects with the first call and again for ever when
+ * One connection to a Redis (or Valkey) that holds shape logs. Connects with the first call and again for ever when
  * it breaks. Nothing is queued while it is down: a call waits a short while for the connection and then fails with
  * STORE_UNAVAILABLE, and calls in flight fail when it breaks. They may have been carried out; all our scripts can be
  * repeated, so nothing is resent behind the caller's back.
@@ -36,19 +51,25 @@ export class RedisConnection {
   readonly #waitMs: number;
   #outage = false;
   #closed = false;
+  #connections = 0;
   /** Calls that wait for the connection. */
   readonly #waiting = new Set<() => void>();
 
-  constructor(deps: { readonly clock: Clock; readonly log: Logger }, options: RedisConnectionOptions) {
+  constructor(
+    deps: { readonly clock: Clock; readonly log: Logger },
+    address: string | RedisAddress,
+    options: RedisConnectionOptions,
+  ) {
     this.#log = deps.log.child({ component: 'shape-store' });
     this.#clock = deps.clock;
     this.#waitMs = options.connectionWaitMs ?? 1_000;
     const commandTimeout = options.commandTimeoutMs ?? 5_000;
     const backoff = new Backoff(deps.clock, { minMs: 50, maxMs: 2_000 });
-    this.#redis = new Redis(options.url, {
+    const tls = options.caCertificate === undefined ? {} : { tls: { ca: options.caCertificate } };
+    const redisOptions = {
       lazyConnect: true,
       connectionName: options.connectionName ?? 'shapecast',
-      ...(options.caCertificate === undefined ? {} : { tls: { ca: options.caCertificate } }),
+      ...tls,
       connectTimeout: options.connectTimeoutMs ?? 5_000,
       commandTimeout,
       // A server that answers nothing at all is gone, although its socket is open.
@@ -58,19 +79,33 @@ export class RedisConnection {
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
       retryStrategy: () => backoff.nextDelayMs(),
+      sentinelRetryStrategy: () => backoff.nextDelayMs(),
+      sentinelCommandTimeout: commandTimeout,
+      // Sentinels tell of a switch themselves: the old primary may be alive, and answer.
+      failoverDetector: true,
       // A primary that became a replica: the name may already lead to the new one.
-      reconnectOnError: (error) => error.message.startsWith('READONLY'),
-    });
+      reconnectOnError: (error: Error) => /^(READONLY|MASTERDOWN)/.test(error.message),
+    };
+    this.#redis =
+      typeof address === 'string'
+        ? new Redis(address, redisOptions)
+        : new Redis({ ...redisOptions, ...address, ...tls });
     this.#redis.on('error', (error: Error) => this.#onError(error));
     this.#redis.on('close', () => this.#onError(undefined));
     this.#redis.on('ready', () => {
       backoff.reset();
+      this.#connections += 1;
       if (this.#outage) this.#log.info({}, 'redis is back');
       this.#outage = false;
       for (const onReady of this.#waiting) onReady();
       this.#waiting.clear();
       void this.#inspectServer();
     });
+  }
+
+  /** How often it was connected. */
+  get connections(): number {
+    return this.#connections;
   }
 
   connected(): boolean {
@@ -138,7 +173,7 @@ export class RedisConnection {
   }
 }
 
-function wrap(what: string, error: unknown): Error {
+export function wrap(what: string, error: unknown): Error {
   if (!(error instanceof Error)) return new Error(`redis ${what} failed`, { cause: error });
   if (error.name !== 'ReplyError') {
     return unavailable(

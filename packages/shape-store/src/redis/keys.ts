@@ -7,6 +7,16 @@ export interface KeyPlace {
   readonly data?: { readonly handle: string; /** Of a blob. */ readonly token?: string };
 }
 
+/** Hash tag of the keys of a source that belong to no shard. */
+export function homeTag(source: string): string {
+  return encodeURIComponent(source);
+}
+
+/** Whose the store is, for one source (`home.ts`): a hash of its own, on whatever node. */
+export function homeKey(source: string): string {
+  return `shapecast:{${homeTag(source)}}:home`;
+}
+
 /**
  * The keys of one shard. All carry the same hash tag, so that they live on one node and one script may touch them all
  * (spec R 12.2). Metadata of shapes sits in hashes of the shard rather than in a key per shape: a script has to name its
@@ -15,10 +25,10 @@ export interface KeyPlace {
  *
  * | key         | type   | content                                                                                     |
  * |-------------|--------|---------------------------------------------------------------------------------------------|
- * | `m`         | hash   | shard meta: epoch, owner, ver, cursor, part, vis, wm, xmin, floor, skip, issued                |
+ * | `m`         | hash   | shard meta: epoch, owner, ver, cursor, part, vis, wm, xmin, floor, skip, issued, node          |
  * | `r`         | list   | safety ring: `<lsn>-<xid>`, commit order                                                     |
  * | `d`         | hash   | definition digest -> handles, separated by spaces                                            |
- * | `f`         | hash   | handle -> what never changes: registration, definition, fingerprint (three lines)            |
+ * | `f`         | hash   | handle -> what never changes: registration, definition, log format unless 1, fingerprint     |
  * | `h`         | hash   | handle -> head: state, tail, counters (see `head.lua`)                                       |
  * | `a`         | hash   | handle -> snapshot attempt as JSON: token, lease, visibility, progress of the promotion      |
  * | `q`         | hash   | handle -> `<lsn>-<xid> `... of what its snapshot, not known yet, has to show                 |
@@ -39,10 +49,13 @@ export interface KeyPlace {
  * compare them as text: a Lua number is a double (spec R 12.3.2a).
  */
 export class ShardKeys {
+  /** What decides in which slot of a cluster the keys are. */
+  readonly tag: string;
   readonly #prefix: string;
 
   constructor(shard: ShardId) {
-    this.#prefix = `shapecast:{${encodeURIComponent(shard.source)}.${shard.incarnation}.${shard.shard}}:`;
+    this.tag = `${encodeURIComponent(shard.source)}.${shard.incarnation}.${shard.shard}`;
+    this.#prefix = `shapecast:{${this.tag}}:`;
   }
 
   /** Which shard a key belongs to, and which shape's data it holds, if any. Undefined when it is not one of ours. */

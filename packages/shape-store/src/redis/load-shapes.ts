@@ -1,5 +1,5 @@
 import type { ShapeRecord, ShardShapes } from '../shape-store.ts';
-import { decodeRecord } from './codec.ts';
+import { decodeHead, decodeRecord } from './codec.ts';
 import { unavailable } from './connection.ts';
 import type { StoreContext } from './context.ts';
 import type { ShardKeys } from './keys.ts';
@@ -20,7 +20,8 @@ export async function loadShapes(context: StoreContext, keys: ShardKeys): Promis
     const heads = await scan(context, keys.heads);
     const attempts = await scan(context, keys.attempts);
     const delta = await loadDelta(context, keys, ver);
-    if (!delta) continue;
+    // Versions that were lost meanwhile are no better: what was scanned may be of them.
+    if (typeof delta !== 'object') continue;
 
     const shapes = new Map<string, ShapeRecord>();
     for (const [handle, text] of fixed) {
@@ -28,7 +29,11 @@ export async function loadShapes(context: StoreContext, keys: ShardKeys): Promis
       if (head) shapes.set(handle, decodeRecord(handle, text, head, attempts.get(handle) ?? null));
     }
     for (const record of delta.changed) shapes.set(record.handle, record);
-    return { ver: delta.ver, shapes: [...shapes.values()].filter(({ state }) => state !== 'dead') };
+    const alive = [...shapes.values()].filter(({ state }) => state !== 'dead');
+    const damaged = [...heads].flatMap(([handle, head]) =>
+      fixed.has(handle) || shapes.has(handle) || decodeHead(head).state === 'dead' ? [] : [handle],
+    );
+    return { ver: delta.ver, shapes: alive, ...(damaged.length > 0 ? { damaged } : {}) };
   }
   throw unavailable('The shapes of a shard change faster than they can be read.', { reason: 'busy' });
 }

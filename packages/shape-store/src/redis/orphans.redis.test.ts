@@ -218,13 +218,13 @@ test('the memory of a server is told where it has a limit, and whether it evicts
   const limited = new Redis(server.url);
   try {
     await using store = disposable(openRedisShapeStore(server, { clock: systemClock, log: silentLogger }));
-    expect(await store.memory()).toBeUndefined();
+    expect(await store.memory()).toEqual([]);
     await limited.config('SET', 'maxmemory', '50mb');
-    const memory = await store.memory();
+    const [memory] = await store.memory();
     expect(memory).toMatchObject({ maxBytes: 50 * 1024 ** 2, evicts: false });
     expect(memory?.usedBytes).toBeGreaterThan(100_000);
     await limited.config('SET', 'maxmemory-policy', 'allkeys-lru');
-    expect(await store.memory()).toMatchObject({ evicts: true });
+    expect(await store.memory()).toMatchObject([{ evicts: true }]);
   } finally {
     limited.disconnect();
     await server.stop();

@@ -29,7 +29,9 @@ import { openRedisShapeStore } from './redis-shape-store.ts';
 
 const deps = { clock: systemClock, log: silentLogger };
 
-describeShapeStore('redis', async (limits = {}) => openRedisShapeStore({ url: sharedRedisUrl(), limits }, deps));
+describeShapeStore('redis', async (limits = {}) =>
+  openRedisShapeStore({ url: sharedRedisUrl(), limits, syncedMs: 300 }, deps),
+);
 
 describe('the shape store in redis', () => {
   let client: Redis;

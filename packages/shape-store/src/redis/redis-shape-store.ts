@@ -1,6 +1,6 @@
 import type { LogOffset, Lsn, Position } from '@shapecast/log';
 import type { Fingerprint } from '@shapecast/shape';
-import { silentLogger, type Clock, type Logger } from '@shapecast/service-kit';
+import type { Clock, Logger } from '@shapecast/service-kit';
 import type { EntryMerger } from '../compaction.ts';
 import { DEFAULT_LIMITS, type ShapeStoreLimits } from '../limits.ts';
 import type {
@@ -12,6 +12,7 @@ import type {
   ShapeHead,
   ShapeReadTime,
   ShapeStore,
+  ShardCursor,
   ShardId,
   ShardMeta,
   ShardState,
@@ -22,18 +23,23 @@ import type {
   WriteOutcome,
 } from '../shape-store.ts';
 import { decodeFingerprint, decodeInterrupted, decodeMeta, META_FIELDS, type MetaFields } from './codec.ts';
-import { RedisConnection, type RedisConnectionOptions } from './connection.ts';
 import { randomToken, type StoreContext } from './context.ts';
-import { ShardKeys } from './keys.ts';
+import type { HomeClaim, HomeOutcome, StoreHome } from '../home.ts';
+import { homeKey, homeTag, ShardKeys } from './keys.ts';
 import { dropSnapshot } from './drop-snapshot.ts';
+import { NodeDurability, type DurabilityOptions } from './durability.ts';
 import { loadShapes } from './load-shapes.ts';
+import type { Lane, StoreNodes } from './nodes/node.ts';
+import { openNodes, type RedisPlaceOptions } from './nodes/open-nodes.ts';
 import { amendPending, readPending } from './pending-log.ts';
 import { readLog } from './read-log.ts';
 import { readRing } from './read-ring.ts';
 import { scanShapes } from './scan-shapes.ts';
 import { acquire } from './scripts/acquire.ts';
 import { append } from './scripts/append.ts';
+import { claimHome } from './scripts/claim-home.ts';
 import { find } from './scripts/find.ts';
+import { whenNotHeld } from '../held-registration.ts';
 import { getOrCreate } from './scripts/get-or-create.ts';
 import { leastRead } from './scripts/least-read.ts';
 import { loadDelta } from './scripts/load-delta.ts';
@@ -41,6 +47,7 @@ import { promote } from './scripts/promote.ts';
 import { readHeads } from './scripts/read-heads.ts';
 import { readSnapshot } from './scripts/read-snapshot.ts';
 import { recordReads } from './scripts/record-reads.ts';
+import { hold } from './scripts/hold.ts';
 import { release } from './scripts/release.ts';
 import { rotate, snapshotFailed } from './scripts/rotate.ts';
 import { boundRing } from './scripts/bound-ring.ts';
@@ -50,28 +57,29 @@ import { snapshotDone } from './scripts/snapshot-done.ts';
 import { snapshotDoubts } from './scripts/snapshot-doubts.ts';
 import { snapshotKnown } from './scripts/snapshot-known.ts';
 import { snapshotPart } from './scripts/snapshot-part.ts';
+import { vouch } from './scripts/vouch.ts';
 import { compact } from './sealed/compact.ts';
 import { seal } from './sealed/seal.ts';
 import { sealSnapshot } from './sealed/seal-snapshot.ts';
 import { sweep } from './sweep.ts';
 import { readIssued, readMemory, sweepOrphans, sweepRecords } from './sweep-orphans.ts';
 
-export interface RedisShapeStoreOptions extends RedisConnectionOptions {
+export interface RedisShapeStoreOptions extends RedisPlaceOptions, DurabilityOptions {
   readonly limits?: Partial<ShapeStoreLimits>;
+}
+
+interface StoreDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
 }
 
 /**
  * Shape logs in Redis or Valkey (spec R 12). Connects with the first call and retries for ever; while the connection is
  * down calls fail with STORE_UNAVAILABLE after `connectionWaitMs` (1 s).
  */
-export function openRedisShapeStore(
-  options: RedisShapeStoreOptions,
-  deps: { readonly clock: Clock; readonly log: Logger },
-): ShapeStore {
+export function openRedisShapeStore(options: RedisShapeStoreOptions, deps: StoreDeps): ShapeStore {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  // The server is the same, so one of the connections is enough to report an outage.
-  const silent = () => ({ redis: new RedisConnection({ ...deps, log: silentLogger }, options), limits });
-  return new RedisShapeStore({ redis: new RedisConnection(deps, options), limits }, silent(), silent());
+  return new RedisShapeStore(deps, openNodes(deps, { ...options, url: options.url, limits }), options);
 }
 
 /** Attempts whose pieces are counted at the same time; the oldest are forgotten, and then written without the count. */
@@ -79,59 +87,81 @@ const MAX_ATTEMPTS = 10_000;
 
 /** Each verb is one script, or a few plain reads; this class only brings them together. */
 class RedisShapeStore implements ShapeStore {
-  readonly #context: StoreContext;
-  /**
-   * Appends have a connection of their own: a step is megabytes of arguments, and everything else, above all the snapshot
-   * that somebody waits for, would stand in line behind it.
-   */
-  readonly #appends: StoreContext;
-  /** So have the snapshots that are written: they must not slow the changes (spec O 3.2). */
-  readonly #snapshots: StoreContext;
+  readonly #deps: StoreDeps;
+  readonly #nodes: StoreNodes;
+  readonly #options: DurabilityOptions;
+  readonly #durability = new WeakMap<StoreContext, NodeDurability>();
   /** Pieces written by the snapshot attempts of this process, by token; see `snapshot-part.lua`. */
   readonly #written = new Map<string, number>();
 
-  constructor(context: StoreContext, appends: StoreContext, snapshots: StoreContext) {
-    this.#context = context;
-    this.#appends = appends;
-    this.#snapshots = snapshots;
+  constructor(deps: StoreDeps, nodes: StoreNodes, options: DurabilityOptions) {
+    this.#deps = deps;
+    this.#nodes = nodes;
+    this.#options = options;
   }
 
-  acquire(shard: ShardId, owner: string): Promise<ShardMeta> {
-    return acquire(this.#context, new ShardKeys(shard), owner);
+  claimHome(source: string, claim: HomeClaim): Promise<HomeOutcome> {
+    return this.#nodes.at(homeTag(source), 'calls', (context) => claimHome(context, homeKey(source), claim));
+  }
+
+  async readHome(source: string): Promise<StoreHome | undefined> {
+    const [installation, store] = await this.#nodes.at(homeTag(source), 'calls', ({ redis }) =>
+      redis.run('read-home', (client) => client.hmget(homeKey(source), 'installation', 'store')),
+    );
+    return installation && store ? { installation, store } : undefined;
+  }
+
+  acquire(shard: ShardId, owner: string) {
+    return this.#at(shard, (context, keys) => acquire(context, keys, owner));
   }
 
   release(shard: ShardId, state: Pick<ShardState, 'epoch' | 'owner'>): Promise<void> {
-    return release(this.#context, new ShardKeys(shard), state);
+    return this.#at(shard, (context, keys) => release(context, keys, state));
+  }
+
+  hold(shard: ShardId, state: Pick<ShardState, 'epoch' | 'owner'>): Promise<void> {
+    return this.#at(shard, (context, keys) => hold(context, keys, state));
   }
 
   async readMeta(shard: ShardId): Promise<ShardMeta | undefined> {
-    const { meta } = new ShardKeys(shard);
-    const fields = await this.#context.redis.run('read-meta', (client) => client.hmget(meta, ...META_FIELDS));
-    return fields[0] === null ? undefined : decodeMeta(fields as MetaFields);
+    const fields = await this.#at(shard, ({ redis }, { meta }) =>
+      redis.run('read-meta', (client) => client.hmget(meta, ...META_FIELDS)),
+    );
+    return fields.includes(null) ? undefined : decodeMeta(fields as MetaFields);
   }
 
   loadShapes(shard: ShardId) {
-    return loadShapes(this.#context, new ShardKeys(shard));
+    return this.#at(shard, (context, keys) => loadShapes(context, keys));
   }
 
   loadDelta(shard: ShardId, ver: string) {
-    return loadDelta(this.#context, new ShardKeys(shard), ver);
+    return this.#at(shard, (context, keys) => loadDelta(context, keys, ver));
+  }
+
+  connectionOf(shard: ShardId): string {
+    return this.#nodes.nodeOf(new ShardKeys(shard).tag)?.connection ?? '';
+  }
+
+  vouch(shard: ShardId, state: ShardState): Promise<boolean> {
+    return this.#at(shard, (context, keys) => vouch(context, keys, state));
   }
 
   append(shard: ShardId, expected: ShardState, batch: AppendBatch): Promise<WriteOutcome> {
-    return append(this.#appends, new ShardKeys(shard), expected, batch);
+    return this.#at(shard, (context, keys) => append(context, keys, expected, batch), 'appends');
   }
 
   getOrCreate(shard: ShardId, request: CreateRequest) {
-    return getOrCreate(this.#context, new ShardKeys(shard), request);
+    return whenNotHeld(this.#deps.clock, (insist) =>
+      this.#at(shard, (context, keys) => getOrCreate(context, keys, request, insist)),
+    );
   }
 
   find(shard: ShardId, digest: string): Promise<string | undefined> {
-    return find(this.#context, new ShardKeys(shard), digest);
+    return this.#at(shard, (context, keys) => find(context, keys, digest));
   }
 
   async snapshotBegin(shard: ShardId, handle: string, token: string): Promise<AttemptStart> {
-    const begun = await snapshotBegin(this.#snapshots, new ShardKeys(shard), handle, token);
+    const begun = await this.#at(shard, (context, keys) => snapshotBegin(context, keys, handle, token), 'snapshots');
     if ((begun === 'begun' || begun === 'resumed') && !this.#written.has(token)) this.#written.set(token, 0);
     for (const oldest of this.#written.keys()) {
       if (this.#written.size <= MAX_ATTEMPTS) break;
@@ -141,25 +171,28 @@ class RedisShapeStore implements ShapeStore {
   }
 
   snapshotBeat(shard: ShardId, handle: string, token: string): Promise<boolean> {
-    return snapshotBeat(this.#context, new ShardKeys(shard), handle, token, 'renew');
+    return this.#at(shard, (context, keys) => snapshotBeat(context, keys, handle, token, 'renew'));
   }
 
   snapshotYield(shard: ShardId, handle: string, token: string): Promise<boolean> {
-    return snapshotBeat(this.#context, new ShardKeys(shard), handle, token, 'give up');
+    return this.#at(shard, (context, keys) => snapshotBeat(context, keys, handle, token, 'give up'));
   }
 
   async readInterrupted(shard: ShardId, handle: string, token: string) {
-    const { attempts } = new ShardKeys(shard);
-    const text = await this.#snapshots.redis.run('read-interrupted', (client) => client.hget(attempts, handle));
+    const text = await this.#at(
+      shard,
+      ({ redis }, { attempts }) => redis.run('read-interrupted', (client) => client.hget(attempts, handle)),
+      'snapshots',
+    );
     return text === null ? undefined : decodeInterrupted(text, token);
   }
 
   readPending(shard: ShardId, handle: string, token: string, after: Position, limit: number) {
-    return readPending(this.#snapshots, new ShardKeys(shard), handle, token, after, limit);
+    return this.#at(shard, (context, keys) => readPending(context, keys, handle, token, after, limit), 'snapshots');
   }
 
   amendPending(shard: ShardId, handle: string, token: string, edits: readonly PendingEdit[]): Promise<boolean> {
-    return amendPending(this.#snapshots, new ShardKeys(shard), handle, token, edits);
+    return this.#at(shard, (context, keys) => amendPending(context, keys, handle, token, edits), 'snapshots');
   }
 
   snapshotKnown(
@@ -168,127 +201,158 @@ class RedisShapeStore implements ShapeStore {
     token: string,
     visibility: SnapshotVisibility,
   ): Promise<VisibilityOutcome> {
-    return snapshotKnown(this.#snapshots, new ShardKeys(shard), handle, token, visibility);
+    return this.#at(shard, (context, keys) => snapshotKnown(context, keys, handle, token, visibility), 'snapshots');
   }
 
   snapshotDoubts(shard: ShardId, doubts: readonly SnapshotDoubt[]): Promise<readonly string[]> {
-    return snapshotDoubts(this.#appends, new ShardKeys(shard), doubts);
+    return this.#at(shard, (context, keys) => snapshotDoubts(context, keys, doubts), 'appends');
   }
 
   async snapshotPart(shard: ShardId, handle: string, token: string, part: SnapshotPart): Promise<boolean> {
     const before = this.#written.get(token);
-    const written = await snapshotPart(this.#snapshots, new ShardKeys(shard), handle, token, part, before ?? -1);
+    const written = await this.#at(
+      shard,
+      (context, keys) => snapshotPart(context, keys, handle, token, part, before ?? -1),
+      'snapshots',
+    );
     if (written && before !== undefined) this.#written.set(token, before + 1);
     return written;
   }
 
   async snapshotDone(shard: ShardId, handle: string, token: string): Promise<boolean> {
-    const done = await snapshotDone(this.#snapshots, new ShardKeys(shard), handle, token);
+    const done = await this.#at(
+      shard,
+      (context, keys) => snapshotDone(context, keys, handle, token, this.#written.get(token) ?? -1),
+      'snapshots',
+    );
     this.#written.delete(token);
     return done;
   }
 
   async snapshotFailed(shard: ShardId, handle: string, token: string, failure: ShapeFailure): Promise<boolean> {
-    const keys = new ShardKeys(shard);
-    const failed = await snapshotFailed(this.#context, keys, handle, token, failure);
+    const failed = await this.#at(shard, (context, keys) => snapshotFailed(context, keys, handle, token, failure));
     this.#written.delete(token);
-    if (failed) await dropSnapshot(this.#context, keys, handle);
+    if (failed) await this.#at(shard, (context, keys) => dropSnapshot(context, keys, handle));
     return failed;
   }
 
   promote(shard: ShardId, handle: string, limit: number): Promise<number | undefined> {
-    return promote(this.#snapshots, new ShardKeys(shard), handle, limit);
+    return this.#at(shard, (context, keys) => promote(context, keys, handle, limit), 'snapshots');
   }
 
   rotate(shard: ShardId, handle: string, failure: ShapeFailure): Promise<boolean> {
-    return rotate(this.#context, new ShardKeys(shard), handle, failure);
+    return this.#at(shard, (context, keys) => rotate(context, keys, handle, failure));
   }
 
   readRing(shard: ShardId, upTo: Lsn) {
-    return readRing(this.#context, new ShardKeys(shard), upTo);
+    return this.#at(shard, (context, keys) => readRing(context, keys, upTo));
   }
 
   async skipRing(shard: ShardId): Promise<void> {
-    const { meta } = new ShardKeys(shard);
-    await this.#context.redis.run('skip-ring', (client) => client.hset(meta, 'skip', randomToken()));
+    await this.#at(shard, ({ redis }, { meta }) =>
+      redis.run('skip-ring', (client) => client.hset(meta, 'skip', randomToken())),
+    );
   }
 
   boundRing(shard: ShardId, skipped: string, newest: bigint): Promise<void> {
-    return boundRing(this.#context, new ShardKeys(shard), skipped, newest);
+    return this.#at(shard, (context, keys) => boundRing(context, keys, skipped, newest));
   }
 
   sweep(shard: ShardId, graceMs: number): Promise<number> {
-    return sweep(this.#context, new ShardKeys(shard), graceMs);
+    return this.#at(shard, (context, keys) => sweep(context, keys, graceMs));
+  }
+
+  durableCursor(shard: ShardId): Promise<ShardCursor | undefined> {
+    return this.#at(shard, (context, keys) => this.#durabilityOf(context).cursor(keys), 'durability');
   }
 
   issuedHandles(shard: ShardId): Promise<number> {
-    return readIssued(this.#context, shard);
+    return this.#at(shard, readIssued);
   }
 
   recordReads(shard: ShardId, reads: readonly ShapeReadTime[], waitingMs: number): Promise<void> {
-    return recordReads(this.#context, new ShardKeys(shard), reads, waitingMs);
+    return this.#at(shard, (context, keys) => recordReads(context, keys, reads, waitingMs));
   }
 
   leastRead(shard: ShardId, limit: number, waiting: 'skip' | 'include') {
-    return leastRead(this.#context, new ShardKeys(shard), limit, waiting);
+    return this.#at(shard, (context, keys) => leastRead(context, keys, limit, waiting));
   }
 
   memory() {
-    return readMemory(this.#context);
+    return readMemory(this.#nodes);
   }
 
   sweepOrphans(source: string, options: { readonly incarnation: number; readonly graceMs: number }, cursor?: string) {
-    return sweepOrphans(this.#context, source, options, cursor);
+    return sweepOrphans(this.#nodes, source, options, cursor);
   }
 
   sweepRecords(shard: ShardId, cursor?: string) {
-    return sweepRecords(this.#context, new ShardKeys(shard), cursor);
+    return this.#at(shard, (context, keys) => sweepRecords(context, keys, cursor));
   }
 
   scanShapes(shard: ShardId, cursor?: string) {
-    return scanShapes(this.#context, new ShardKeys(shard), cursor);
+    return this.#at(shard, (context, keys) => scanShapes(context, keys, cursor));
   }
 
   seal(shard: ShardId, cursor?: string) {
-    return seal(this.#context, new ShardKeys(shard), cursor);
+    return this.#at(shard, (context, keys) => seal(context, keys, cursor));
   }
 
   sealSnapshot(shard: ShardId, handle: string, chunk: number) {
-    return sealSnapshot(this.#context, new ShardKeys(shard), handle, chunk);
+    return this.#at(shard, (context, keys) => sealSnapshot(context, keys, handle, chunk));
   }
 
   compact(shard: ShardId, handle: string, merge: () => EntryMerger) {
-    return compact(this.#context, new ShardKeys(shard), handle, merge);
+    return this.#at(shard, (context, keys) => compact(context, keys, handle, merge));
   }
 
   async readHead(shard: ShardId, handle: string): Promise<ShapeHead | undefined> {
-    const [head] = await readHeads(this.#context, new ShardKeys(shard), [handle]);
+    const [head] = await this.#at(shard, (context, keys) => readHeads(context, keys, [handle]));
     return head;
   }
 
   async readFingerprint(shard: ShardId, handle: string): Promise<Fingerprint | undefined> {
-    const { definitions } = new ShardKeys(shard);
-    const fixed = await this.#context.redis.run('read-fingerprint', (client) => client.hget(definitions, handle));
+    const fixed = await this.#at(shard, ({ redis }, { definitions }) =>
+      redis.run('read-fingerprint', (client) => client.hget(definitions, handle)),
+    );
     return fixed === null ? undefined : decodeFingerprint(fixed);
   }
 
   readHeads(shard: ShardId, handles: readonly string[]): Promise<readonly (ShapeHead | undefined)[]> {
-    return readHeads(this.#context, new ShardKeys(shard), handles);
+    return this.#at(shard, (context, keys) => readHeads(context, keys, handles));
   }
 
   readLog(shard: ShardId, head: ShapeHead, after: LogOffset, maxBytes = Infinity, place?: string) {
-    return readLog(this.#context, new ShardKeys(shard), head, after, maxBytes, place);
+    return this.#at(shard, (context, keys) => readLog(context, keys, head, after, maxBytes, place));
   }
 
   readSnapshot(shard: ShardId, handle: string, chunk: number, fromPart: number, maxBytes: number) {
-    return readSnapshot(this.#context, new ShardKeys(shard), handle, chunk, fromPart, maxBytes);
+    return this.#at(shard, (context, keys) => readSnapshot(context, keys, handle, chunk, fromPart, maxBytes));
   }
 
   connected(): boolean {
-    return this.#context.redis.connected();
+    return this.#nodes.connected();
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#context, this.#appends, this.#snapshots].map(({ redis }) => redis.close()));
+    await this.#nodes.close();
+  }
+
+  /** One per node. */
+  #durabilityOf(context: StoreContext): NodeDurability {
+    const known = this.#durability.get(context);
+    if (known) return known;
+    const durability = new NodeDurability(this.#deps, context, this.#options);
+    this.#durability.set(context, durability);
+    return durability;
+  }
+
+  #at<T>(
+    shard: ShardId,
+    work: (context: StoreContext, keys: ShardKeys) => Promise<T>,
+    lane: Lane = 'calls',
+  ): Promise<T> {
+    const keys = new ShardKeys(shard);
+    return this.#nodes.at(keys.tag, lane, (context) => work(context, keys));
   }
 }

@@ -139,7 +139,7 @@ describe('sealed logs in redis', () => {
 
   test('T19 a chunk that is sealed between any two pages of a read is read in full', async () => {
     await using store = open();
-    const redis = new RedisConnection(deps, { url: sharedRedisUrl() });
+    const redis = new RedisConnection(deps, sharedRedisUrl(), {});
     const seen: unknown[] = [];
     for (let before = 0; before < 6; before += 1) {
       const shard = newShard();
@@ -193,7 +193,7 @@ describe('sealed logs in redis', () => {
     const handle = await liveShape(store, shard, 't', 50);
     const owner = await Owner.acquire(store, shard);
     await owner.write(...Array.from({ length: 12 }, (_, i) => entry(handle, at(i + 1), ten)));
-    const redis = new RedisConnection(deps, { url: sharedRedisUrl() });
+    const redis = new RedisConnection(deps, sharedRedisUrl(), {});
     const keys = new ShardKeys(shard);
     const writer = new BlobWriter({ redis, limits: { ...DEFAULT_LIMITS, sealBlockBytes: 10 } }, keys, handle);
     await writer.add({ position: at(1), bytes: Buffer.from(ten), merged: 1 });

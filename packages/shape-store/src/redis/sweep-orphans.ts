@@ -1,7 +1,8 @@
 import { isShapecastError } from '@shapecast/errors';
-import type { OrphanStep, ShardId } from '../shape-store.ts';
+import type { OrphanStep, ShardId, StoreMemory } from '../shape-store.ts';
 import type { StoreContext } from './context.ts';
 import { ShardKeys } from './keys.ts';
+import type { StoreNodes } from './nodes/node.ts';
 import { decodeMember, lastMember } from './sealed/blob.ts';
 import { dropIdle, dropOrphans, type FoundKey } from './scripts/drop-orphan.ts';
 import { tidy, type RecordKind } from './scripts/tidy.ts';
@@ -9,13 +10,30 @@ import { tidy, type RecordKind } from './scripts/tidy.ts';
 /** Keys, or members of one key, that a step looks at. */
 const PAGE = 300;
 
-/** One page of the server's keys. Nothing is remembered between the steps but the server's own cursor. */
+/** One page of the keys of one node, node by node. Nothing is remembered between the steps but where that was. */
 export async function sweepOrphans(
+  nodes: StoreNodes,
+  source: string,
+  options: { readonly incarnation: number; readonly graceMs: number },
+  cursor?: string,
+): Promise<OrphanStep> {
+  const [name = '', from = '0'] = cursor?.split(' ') ?? [];
+  const all = await nodes.all();
+  const node = cursor === undefined ? all[0] : all.find((one) => one.name === name);
+  // It has left the cluster in the middle of it: the next search is not far.
+  if (node === undefined) return { looked: 0, deleted: 0 };
+  const { next, ...step } = await sweepPage(node.lane('calls'), source, options, from);
+  if (next !== '0') return { ...step, cursor: `${node.name} ${next}` };
+  const following = all[all.indexOf(node) + 1];
+  return { ...step, ...(following ? { cursor: `${following.name} 0` } : {}) };
+}
+
+async function sweepPage(
   context: StoreContext,
   source: string,
   { incarnation, graceMs }: { readonly incarnation: number; readonly graceMs: number },
-  cursor = '0',
-): Promise<OrphanStep> {
+  cursor: string,
+): Promise<OrphanStep & { readonly next: string }> {
   const [next, page] = await context.redis.run('sweep-orphans', (client) =>
     client.scan(cursor, 'MATCH', ShardKeys.ofSource(source), 'COUNT', PAGE),
   );
@@ -29,7 +47,7 @@ export async function sweepOrphans(
   }
   const suspects = await withoutNamed(context, current);
   const deleted = (await dropIdle(context, old, graceMs)) + (await dropOrphans(context, suspects, graceMs));
-  return { looked: page.length, deleted, ...(next === '0' ? {} : { cursor: next }) };
+  return { looked: page.length, deleted, next };
 }
 
 /** Leaves out blobs that a chunk names: one look per shape, and not one for each of its blobs in the script that deletes. */
@@ -98,8 +116,22 @@ async function page(
   return [next, fields.filter((_, i) => i % 2 === 0)];
 }
 
-/** What the server says of its memory. Undefined when it has no limit. */
-export async function readMemory({ redis }: StoreContext) {
+/** What each node says of its memory; those without a limit are left out. */
+export async function readMemory(nodes: StoreNodes): Promise<readonly StoreMemory[]> {
+  const read = (await nodes.all()).map(async (node) => {
+    const memory = await memoryOf(node.lane('calls'));
+    return (
+      memory && {
+        ...memory,
+        node: node.name,
+        holds: (shard: ShardId) => nodes.nodeOf(new ShardKeys(shard).tag)?.name === node.name,
+      }
+    );
+  });
+  return (await Promise.all(read)).filter((memory) => memory !== undefined);
+}
+
+async function memoryOf({ redis }: StoreContext) {
   const info = await redis
     .run('memory', (client) => client.info('memory'))
     .catch((error: unknown) => {
@@ -113,7 +145,6 @@ export async function readMemory({ redis }: StoreContext) {
   return maxBytes > 0 ? { usedBytes, maxBytes, evicts: policy !== 'noeviction' } : undefined;
 }
 
-export async function readIssued({ redis }: StoreContext, shard: ShardId): Promise<number> {
-  const { meta } = new ShardKeys(shard);
+export async function readIssued({ redis }: StoreContext, { meta }: ShardKeys): Promise<number> {
   return Number((await redis.run('issued-handles', (client) => client.hget(meta, 'issued'))) ?? 0);
 }

@@ -160,5 +160,5 @@ end
 
 local visible = ARGV[8] > meta[6] and ARGV[8] or meta[6]
 local watermark = ARGV[9] > meta[7] and ARGV[9] or meta[7]
-redis.call('HSET', KEYS[1], 'cursor', ARGV[7], 'vis', visible, 'wm', watermark, 'xmin', xmin, 'part', '')
+redis.call('HSET', KEYS[1], 'cursor', ARGV[7], 'vis', visible, 'wm', watermark, 'xmin', xmin, 'part', '', 'hold', '')
 return 'ok'

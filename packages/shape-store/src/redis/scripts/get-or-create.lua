@@ -9,8 +9,9 @@
   ARGV[5] first half of a new handle  ARGV[6] random token for the version  ARGV[7] versions to keep
   ARGV[8] 1 to have old entries of the log merged
   ARGV[9] second half of a handle that was issued, as known elsewhere  ARGV[10] above all that may have been since
+  ARGV[11] 1 to make it also while the owner holds registrations
 
-  Returns {handle, 1 if created else 0}
+  Returns {handle, 1 if created else 0}, or {'', 0} while they are held
 ]]
 local others = {}
 for handle in string.gmatch(redis.call('HGET', KEYS[2], ARGV[1]) or '', '%S+') do
@@ -22,9 +23,10 @@ for handle in string.gmatch(redis.call('HGET', KEYS[2], ARGV[1]) or '', '%S+') d
   end
 end
 
-local meta = redis.call('HMGET', KEYS[1], 'ver', 'cursor', 'issued')
+local meta = redis.call('HMGET', KEYS[1], 'ver', 'cursor', 'issued', 'hold')
+if meta[4] == '1' and ARGV[11] ~= '1' then return { '', 0 } end
 if not meta[1] then
-  init_shard(KEYS[1], KEYS[5], ARGV[6])
+  init_shard(KEYS[1], KEYS[5], ARGV[6], node())
   meta = redis.call('HMGET', KEYS[1], 'ver', 'cursor', 'issued')
 end
 

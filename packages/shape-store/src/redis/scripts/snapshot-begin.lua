@@ -1,7 +1,7 @@
 --[[
   Starts a snapshot attempt; its token fences every later write of the attempt (spec R 10.7.3). Refused while another attempt's
   lease runs by the store's clock, and when rows of another attempt may have been read: the next one would put other bytes
-  under the same offsets (R 10.7.4). Unless it can go on behind what was marked last: then it takes over all that the other one
+  under the same offsets (R 10.7.4). So they may if this is not the server to which the attempt was made known, whatever it has. Unless it can go on behind what was marked last: then it takes over all that the other one
   has recorded, if this is the server, and not one that may know less, to which that was written (R 12.5.8). One step, or two
   attempts could begin.
 
@@ -30,6 +30,7 @@ if h.state == 's' then
     return 'resumed'
   end
   if same then return 'begun' end
+  if attempt.node == '' or attempt.node ~= node() then return 'readable' end
 end
 redis.call('HSET', KEYS[3], ARGV[1], cjson.encode({ token = ARGV[2], parts = 0, in_chunk = 0, beat = now, node = node() }))
 if h.state == 'c' then

@@ -11,12 +11,12 @@ local function bump(meta_key, versions_key, ver, token, handle, keep)
   return new
 end
 
--- Creates the meta of a shard that nobody has used yet.
-local function init_shard(meta_key, versions_key, token)
+-- Creates the meta of a shard that nobody has used yet, on the server with that name (`node.lua`).
+local function init_shard(meta_key, versions_key, token, node)
   local zero = '00000000000000000000-00000000000000000000'
   local ver = '1:' .. token
   redis.call('HSET', meta_key, 'epoch', '0', 'owner', '', 'ver', ver, 'cursor', '0 ' .. zero .. ' 0', 'vis', zero,
-    'wm', '00000000000000000000', 'floor', '00000000000000000000', 'skip', 'new', 'issued', '0')
+    'wm', '00000000000000000000', 'floor', '00000000000000000000', 'skip', 'new', 'issued', '0', 'node', node)
   redis.call('LPUSH', versions_key, ver .. ' -')
   return ver
 end
