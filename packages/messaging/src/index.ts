@@ -1,4 +1,12 @@
-export type { PublishOutcome, StoredMessage, TxStream, TxStreamId, TxStreamInfo, TxStreams } from './tx-stream.ts';
+export type {
+  FoundMessage,
+  PublishOutcome,
+  StoredMessage,
+  TxStream,
+  TxStreamId,
+  TxStreamInfo,
+  TxStreams,
+} from './tx-stream.ts';
 export type { Hints, Rpc, StreamHandler } from './hints.ts';
 export type { Registries, Registry, RegistryEntry } from './registry.ts';
 export type { Messaging } from './messaging.ts';
@@ -6,19 +14,25 @@ export {
   BUCKETS,
   historyKey,
   tableKey,
+  trialKey,
   usageKey,
+  type FormatRecord,
   type HistoryRecord,
   type LeaderRecord,
+  type ReturnRecord,
   type RouterRecord,
   type SourceRecord,
   type GuardRecord,
+  type TrialRecord,
   type UsageRecord,
 } from './records.ts';
 export { SharedPermits, type PermitLimit } from './shared-permits.ts';
 export { keepConditionRecord, type ConditionRecord } from './condition-records.ts';
 export { SourceSleep } from './source-sleep.ts';
-export { Installation } from './installation.ts';
+export { confirmInstallationId, Installation, readInstallationId } from './installation.ts';
+export { SourceFormats } from './source-formats.ts';
 export { HandleRecords } from './handle-records.ts';
+export { DurableCursorNote, lowestAppliedSeq, lowestDurableCursor, type DurableRecord } from './durable-cursors.ts';
 export { RotationJournal, type RotationFailure } from './rotation-journal.ts';
 export { decodeShardHint, encodeShardHint, type ShardHint } from './shard-hint.ts';
 export type { SubsetMetadata, SubsetOrder, SubsetQuery } from './subset-query.ts';
@@ -32,5 +46,7 @@ export {
   txStreamName,
   txSubject,
 } from './subjects.ts';
+export type { MessagingInspection, StoredSight, TxStreamSight } from './messaging-inspection.ts';
+export { inspectNats } from './nats/inspect-nats.ts';
 export { openNatsMessaging, type NatsMessagingOptions } from './nats/open-nats-messaging.ts';
 export { openMemoryMessaging, type MemoryMessagingOptions } from './memory/open-memory-messaging.ts';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
+import { Backoff, wallTime, type Clock, type Logger } from '@shapecast/service-kit';
 import { BUCKETS } from './records.ts';
 import type { Registries } from './registry.ts';
 
@@ -20,22 +20,33 @@ export async function readInstallationId(
   deps: { readonly registries: Registries; readonly clock: Clock; readonly log: Logger },
   signal: AbortSignal,
 ): Promise<string> {
-  const { registries, clock, log } = deps;
+  const { clock, log } = deps;
   const backoff = new Backoff(clock, { minMs: 100, maxMs: 10_000 });
   for (;;) {
     try {
-      const registry = await registries.open<InstallationRecord>(BUCKETS.installation.name);
-      const known = await registry.get(KEY);
-      if (known !== undefined) return known.value.id;
-      const record = { id: randomUUID(), createdAt: new Date(clock.now()).toISOString() };
-      // Refused when another one was faster, whose id the next turn finds.
-      if ((await registry.create(KEY, record)) !== undefined) return record.id;
+      const id = await confirmInstallationId(deps, randomUUID());
+      if (id !== undefined) return id;
     } catch (err) {
       signal.throwIfAborted();
       log.debug({ err }, 'installation id cannot be read, trying again');
     }
     await backoff.wait(signal);
   }
+}
+
+/**
+ * The id as the registries have it now. Where they have lost everything, what was `known` before is put back, so that a deployment
+ * keeps its id for as long as one of its processes lives. Undefined when another process was doing the same. Throws STREAM_UNAVAILABLE.
+ */
+export async function confirmInstallationId(
+  { registries, clock }: { readonly registries: Registries; readonly clock: Clock },
+  known: string,
+): Promise<string | undefined> {
+  const registry = await registries.open<InstallationRecord>(BUCKETS.installation.name);
+  const stored = await registry.get(KEY);
+  if (stored !== undefined) return stored.value.id;
+  const record = { id: known, createdAt: new Date(wallTime(clock)).toISOString() };
+  return (await registry.create(KEY, record)) === undefined ? undefined : known;
 }
 
 /** The deployment of this process, known once its registries could be read. */

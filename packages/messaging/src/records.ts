@@ -7,6 +7,8 @@ export interface SourceRecord {
   /** Number of shards, fixed for the incarnation. */
   readonly shards: number;
   readonly systemId: string;
+  /** Name of the database there; unknown in records of older versions. */
+  readonly database?: string;
   readonly timeline: number;
   readonly slotName: string;
   /** The publication that the slot is read through; unknown in records of older versions. */
@@ -19,6 +21,8 @@ export interface LeaderRecord {
   readonly epoch: number;
   readonly incarnation: number;
   readonly walSenderPid: number;
+  /** Of the server that it replicates from; unknown in records of older versions. */
+  readonly systemId?: string;
   /** Reads transactions from Postgres and stores them. */
   readonly streaming: boolean;
 }
@@ -26,10 +30,45 @@ export interface LeaderRecord {
 /** Registry bucket with expiry: key is `<source>.<router id>`. */
 export interface RouterRecord {
   readonly id: string;
-  /** Shards owned at the moment; information only. */
+  /** Shards owned at the moment; whoever is to have one next waits until it is no longer here. */
   readonly owned: readonly number[];
+  /** Shards of others whose shapes it has loaded: it goes on with them as soon as they are released. */
+  readonly prepared?: readonly number[];
+  /**
+   * Why it is to have no shards as long as another router can: it is leaving; it does not reach the store; it came and went too often
+   * lately.
+   */
+  readonly reluctant?: 'leaving' | 'store' | 'unsteady';
+  /** Name of the store that it reaches (`StoreHome`): all routers of an installation must reach the same. */
+  readonly home?: string;
+  /** Shards that it has the memory for. */
+  readonly most?: number;
   /** It reads from the database for somebody: the source must not be put to sleep. */
   readonly busy?: boolean;
+}
+
+/** How often a router came without having left. */
+export interface ReturnRecord {
+  readonly v: 1;
+  readonly count: number;
+}
+
+/**
+ * Registry bucket with expiry: key is `trialKey`. There while the owners of a shard came to an end without releasing it, one after the
+ * other at the same place: some record may be what kills them (spec O F129).
+ */
+export interface TrialRecord {
+  readonly v: 1;
+  /** Sequence of the last record that is applied: the next one is under suspicion. */
+  readonly seq: number;
+  /** Owners that ended at this place. */
+  readonly ends: number;
+  /** The next record is being applied, alone. */
+  readonly trying: boolean;
+}
+
+export function trialKey(source: string, incarnation: number, shard: number): string {
+  return `${source}.${incarnation}.${shard}`;
 }
 
 /**
@@ -38,8 +77,8 @@ export interface RouterRecord {
  */
 export interface PermitRecord {
   readonly holder: string;
-  /** Milliseconds since 1970: since when it waits. Decides who is next, and nothing else. */
-  readonly since: number;
+  /** For how long it had been waiting when this was written. Decides who is next, and nothing else. */
+  readonly waitedMs: number;
   readonly wanted: boolean;
 }
 
@@ -96,10 +135,16 @@ export const BUCKETS = {
   sources: { name: 'shapecast_sources' },
   leaders: { name: 'shapecast_leaders', ttlMs: 10_000 },
   routers: { name: 'shapecast_routers', ttlMs: 5_000 },
+  /** Key is `<source>.router-<router id>`: how often that router came without having left, while that happens again and again. */
+  returns: { name: 'shapecast_returns', ttlMs: 600_000 },
+  /** Key is `trialKey`, written by the owner of the shard: `TrialRecord`. */
+  trials: { name: 'shapecast_trials', ttlMs: 60_000 },
   conditions: { name: 'shapecast_conditions', ttlMs: 10_000 },
   guards: { name: 'shapecast_guards' },
   sleeps: { name: 'shapecast_sleeps' },
   usages: { name: 'shapecast_usages', ttlMs: 60_000 },
+  formats: { name: 'shapecast_formats' },
+  readers: { name: 'shapecast_readers', ttlMs: 15_000 },
   installation: { name: 'shapecast_installation' },
   permits: { name: 'shapecast_permits', ttlMs: 15_000 },
   /**
@@ -111,7 +156,24 @@ export const BUCKETS = {
   histories: { name: 'shapecast_histories' },
   /** Key is `<source>.<process>.<number>`, written by that process only: `RotationJournal`. */
   rotations: { name: 'shapecast_rotations', ttlMs: 48 * 3_600_000 },
+  /** Key is `durableKey`, written by the owner of the shard: `DurableCursorNote`. */
+  durable: { name: 'shapecast_durable' },
 } as const;
+
+/** Registry bucket: key is the source id. What may be written for the source; never goes back (spec O 2.5). */
+export interface FormatRecord {
+  readonly v: 1;
+  readonly record: number;
+  readonly log: number;
+}
+
+/** Registry bucket with expiry: key is `<source>.<process>`, written by that process only: the newest formats that it reads. */
+export interface ReaderRecord {
+  readonly v: 1;
+  readonly role: 'replicator' | 'router' | 'api';
+  readonly record: number;
+  readonly log: number;
+}
 
 /** Shapes that ended for reasons that the tx stream does not tell (spec R 12.5.7). */
 export interface RotationRecord {

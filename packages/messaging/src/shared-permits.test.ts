@@ -14,11 +14,11 @@ function leapingClock(): Clock & { leap(ms: number): void } {
   return { ...systemClock, now: () => systemClock.now() + leapt, leap: (ms) => void (leapt += ms) };
 }
 
-function world(total: number, clock: Clock = systemClock) {
+function world(total: number, clock: Clock = systemClock, clocks: Readonly<Record<string, Clock>> = {}) {
   const registries = new MemoryRegistries(clock, silentLogger);
   return (holder: string, reached: Registries = registries) =>
     new SharedPermits<'work'>(
-      { registries: reached, clock, log: silentLogger },
+      { registries: reached, clock: clocks[holder] ?? clock, log: silentLogger },
       { source: 's', holder, limits: { work: { total, unregistered: 1 } } },
     );
 }
@@ -83,12 +83,30 @@ describe('permits shared by several processes', () => {
     expect(order).toEqual(['b', 'c', 'a']);
   });
 
+  test('go to who waited longest also where hosts disagree about the time by an hour', async () => {
+    const hour = 3_600_000;
+    const behind: Clock = { ...systemClock, now: () => systemClock.now() - hour };
+    const ahead: Clock = { ...systemClock, now: () => systemClock.now() + hour };
+    const join = world(1, systemClock, { behind, ahead });
+    const [a, early, late] = [join('a'), join('ahead'), join('behind')];
+    const release = await a.acquire('work', never);
+    const order: string[] = [];
+    const first = early.acquire('work', never).then((give) => (order.push('first'), give()));
+    await waitFor(() => a.contended('work'));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const second = late.acquire('work', never).then((give) => (order.push('second'), give()));
+    await waitFor(() => early.contended('work'));
+    release();
+    await Promise.all([first, second]);
+    expect(order).toEqual(['first', 'second']);
+  });
+
   test('of a process that died come back when they expire', async () => {
     const clock = leapingClock();
     const join = world(1, clock);
     const registries = new MemoryRegistries(clock, silentLogger);
     const bucket = await registries.open(BUCKETS.permits.name, { ttlMs: BUCKETS.permits.ttlMs });
-    await bucket.put('s.work.0', { holder: 'dead', since: 0, wanted: false });
+    await bucket.put('s.work.0', { holder: 'dead', waitedMs: 0, wanted: false });
     const permits = join('b', registries);
     const waiting = permits.acquire('work', never);
     await waitFor(async () => (await bucket.get('s.work.want-b')) !== undefined);

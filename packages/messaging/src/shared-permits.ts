@@ -1,7 +1,7 @@
 import { ShapecastError } from '@shapecast/errors';
 import { abortReason, type Clock, type Logger } from '@shapecast/service-kit';
 import { BUCKETS, type PermitRecord } from './records.ts';
-import type { Registries, Registry } from './registry.ts';
+import type { Registries, Registry, RegistryEntry } from './registry.ts';
 
 /** How many permits of a part there are. */
 export interface PermitLimit {
@@ -24,6 +24,15 @@ interface SharedPermitsOptions<Part extends string> {
   readonly limits: Readonly<Record<Part, PermitLimit>>;
 }
 
+interface KnownPermit {
+  readonly holder: string;
+  readonly wanted: boolean;
+  /** Milliseconds on the clock of this process: since when the other one waits. */
+  readonly since: number;
+  /** Undefined for one that somebody else was faster to take. */
+  readonly revision: number | undefined;
+}
+
 interface Held {
   revision: number;
 }
@@ -36,7 +45,7 @@ const LOOK_MS = 1_000;
 /**
  * A number of permits that the processes of a source share (spec R 3.6.1): each is an entry of a registry, made by who takes it
  * and renewed while it is held, so that those of a dead process come back by themselves. Who waits says so, and holders then
- * give back what they do not need at the moment. Waiting is in order, as far as clocks agree.
+ * give back what they do not need at the moment. Waiting is in order, whatever clocks say.
  *
  * Permits bound a number of connections; nothing correct depends on them. A process that is cut off from the registry keeps
  * what it has.
@@ -45,7 +54,7 @@ export class SharedPermits<Part extends string> {
   readonly #deps: SharedPermitsDeps;
   readonly #options: SharedPermitsOptions<Part>;
   /** Everybody's entries, as far as known. */
-  readonly #known = new Map<string, PermitRecord>();
+  readonly #known = new Map<string, KnownPermit>();
   readonly #held = new Map<string, Held>();
   readonly #claiming = new Set<string>();
   readonly #unregistered = new Map<Part, number>();
@@ -126,15 +135,14 @@ export class SharedPermits<Part extends string> {
   async #openNow(): Promise<Registry<PermitRecord>> {
     const { name, ttlMs } = BUCKETS.permits;
     const registry = await this.#deps.registries.open<PermitRecord>(name, { ttlMs });
-    this.#stopWatching ??= await registry.watch(`${this.#options.source}.`, (key, entry) =>
-      this.#changed(key, entry?.value),
-    );
+    this.#stopWatching ??= await registry.watch(`${this.#options.source}.`, (key, entry) => this.#changed(key, entry));
     return registry;
   }
 
-  #changed(key: string, record: PermitRecord | undefined): void {
+  #changed(key: string, entry: RegistryEntry<PermitRecord> | undefined): void {
+    const record = entry?.value;
     const { holder, limits } = this.#options;
-    if (record) this.#known.set(key, record);
+    if (entry) this.#learn(key, entry.value, entry.revision);
     else this.#known.delete(key);
     for (const part of Object.keys(limits) as Part[]) {
       if (!key.startsWith(this.#prefix(part))) continue;
@@ -154,9 +162,9 @@ export class SharedPermits<Part extends string> {
       if (key === undefined || free.length <= ahead) return undefined;
       this.#claiming.add(key);
       try {
-        const record = { holder, since, wanted: false };
+        const record = { holder, waitedMs: this.#deps.clock.now() - since, wanted: false };
         const revision = await registry.create(key, record);
-        this.#known.set(key, record);
+        this.#learn(key, record, revision);
         if (revision === undefined) continue;
         this.#held.set(key, { revision });
         this.#renewLater(registry);
@@ -205,7 +213,8 @@ export class SharedPermits<Part extends string> {
 
   async #announce(registry: Registry<PermitRecord>, part: Part): Promise<void> {
     const since = Math.min(...(this.#pending.get(part) ?? []));
-    await registry.put(this.#wantKey(part), { holder: this.#options.holder, since, wanted: true });
+    const waitedMs = this.#deps.clock.now() - since;
+    await registry.put(this.#wantKey(part), { holder: this.#options.holder, waitedMs, wanted: true });
   }
 
   async #renounce(registry: Registry<PermitRecord>, part: Part): Promise<void> {
@@ -213,7 +222,7 @@ export class SharedPermits<Part extends string> {
     await registry.delete(this.#wantKey(part)).catch(() => undefined);
   }
 
-  #rivals(part: Part): readonly PermitRecord[] {
+  #rivals(part: Part): readonly KnownPermit[] {
     const prefix = `${this.#prefix(part)}want-`;
     const entries = [...this.#known].filter(([key]) => key.startsWith(prefix));
     return entries.map(([, record]) => record).filter(({ holder }) => holder !== this.#options.holder);
@@ -231,8 +240,7 @@ export class SharedPermits<Part extends string> {
 
   async #renew(registry: Registry<PermitRecord>): Promise<void> {
     const { holder } = this.#options;
-    const since = this.#deps.clock.now();
-    const record = { holder, since, wanted: false };
+    const record = { holder, waitedMs: 0, wanted: false };
     const renewals = [...this.#held].map(async ([key, held]) => {
       const revision =
         (await registry.update(key, record, held.revision)) ??
@@ -250,8 +258,16 @@ export class SharedPermits<Part extends string> {
 
   async #look(registry: Registry<PermitRecord>): Promise<void> {
     const entries = await registry.list(`${this.#options.source}.`);
-    this.#known.clear();
-    for (const { key, value } of entries) this.#known.set(key, value);
+    const current = new Set(entries.map(({ key }) => key));
+    for (const key of [...this.#known.keys()]) if (!current.has(key)) this.#known.delete(key);
+    for (const { key, value, revision } of entries) this.#learn(key, value, revision);
+  }
+
+  /** By the clock of this process: what another one calls now may be an hour away (spec I10). Told twice, it is not younger. */
+  #learn(key: string, { holder, waitedMs, wanted }: PermitRecord, revision: number | undefined): void {
+    const known = this.#known.get(key);
+    if (known !== undefined && known.revision === revision) return;
+    this.#known.set(key, { holder, wanted, since: this.#deps.clock.now() - waitedMs, revision });
   }
 
   #prefix(part: Part): string {

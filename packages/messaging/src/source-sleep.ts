@@ -1,4 +1,4 @@
-import { abortReason, Backoff, type Clock, type Logger } from '@shapecast/service-kit';
+import { abortReason, Backoff, wallTime, type Clock, type Logger } from '@shapecast/service-kit';
 import { LazyRegistry } from './lazy-registry.ts';
 import { BUCKETS, type SleepRecord } from './records.ts';
 import type { Registries, RegistryEntry } from './registry.ts';
@@ -22,6 +22,8 @@ export class SourceSleep {
   readonly #source: string;
   readonly #listeners = new Set<() => void>();
   #entry: RegistryEntry<SleepRecord> | undefined;
+  /** When this process first saw the record as it is. */
+  #seenAt = -Infinity;
   readonly #registry: LazyRegistry<SleepRecord>;
   #waking: Promise<void> | undefined;
   #failing = false;
@@ -108,7 +110,7 @@ export class SourceSleep {
         const entry = await registry.get(this.#source);
         this.#seen(entry);
         if (entry?.value.state !== 'asleep') return;
-        const value: SleepRecord = { ...entry.value, state: 'waking', since: clock.now() };
+        const value: SleepRecord = { ...entry.value, state: 'waking', since: wallTime(clock) };
         const revision = await registry.update(this.#source, value, entry.revision);
         if (revision === undefined) continue;
         log.info({ source: this.#source, reason }, 'the source is woken');
@@ -125,7 +127,7 @@ export class SourceSleep {
 
   /** For the leader: from now on the source sleeps. Throws STREAM_UNAVAILABLE. */
   async fallAsleep(holder: string): Promise<void> {
-    const value: SleepRecord = { state: 'asleep', since: this.#deps.clock.now(), holder };
+    const value: SleepRecord = { state: 'asleep', since: wallTime(this.#deps.clock), holder };
     const revision = await (await this.#registry.get()).put(this.#source, value);
     this.#seen({ key: this.#source, value, revision });
   }
@@ -146,9 +148,9 @@ export class SourceSleep {
     const entry = await registry.get(this.#source);
     this.#seen(entry);
     if (entry?.value.state !== 'asleep') return false;
-    const now = this.#deps.clock.now();
-    if (now - (entry.value.lookedAt ?? entry.value.since) < periodMs) return false;
-    const value: SleepRecord = { ...entry.value, lookedAt: now };
+    // For how long the record has been as it is, not when it says that it was written: hosts may disagree about the time (spec I10).
+    if (this.#deps.clock.now() - this.#seenAt < periodMs) return false;
+    const value: SleepRecord = { ...entry.value, lookedAt: wallTime(this.#deps.clock) };
     const revision = await registry.update(this.#source, value, entry.revision);
     if (revision !== undefined) this.#seen({ key: this.#source, value, revision });
     return revision !== undefined;
@@ -158,6 +160,7 @@ export class SourceSleep {
     // A notice may come later than what we wrote or read since.
     if (entry !== undefined && this.#entry !== undefined && entry.revision < this.#entry.revision) return;
     const before = this.#entry?.value.state;
+    if (entry?.revision !== this.#entry?.revision) this.#seenAt = this.#deps.clock.now();
     this.#entry = entry;
     if (before !== entry?.value.state) for (const listener of [...this.#listeners]) listener();
   }

@@ -6,6 +6,11 @@ export function txSubject(id: TxStreamId): string {
   return `shapecast.tx.${id.source}.${id.incarnation}`;
 }
 
+/** Filter for the subjects of all incarnations of a source. */
+export function txSubjectsOf(source: string): string {
+  return `shapecast.tx.${source}.*`;
+}
+
 export function txStreamName(id: TxStreamId): string {
   return `shapecast_tx_${id.source}_${id.incarnation}`;
 }

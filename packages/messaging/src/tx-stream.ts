@@ -10,6 +10,12 @@ export interface StoredMessage {
   readonly payload: Uint8Array;
 }
 
+/** A stored message that was looked up. */
+export interface FoundMessage extends StoredMessage {
+  /** When it was stored, in milliseconds since 1970 by the clock of the storage. */
+  readonly storedAtMs: number;
+}
+
 /**
  * What came of a conditional publish. `stored` is only given for sequence `expectedLastSeq + 1`, so an id known to the
  * server under another sequence counts as `conflict` (spec R 9.3.1a). A lost answer is an error (STREAM_UNAVAILABLE):
@@ -26,6 +32,12 @@ export interface TxStreamInfo {
   /** Identity of this storage: differs once the stream was deleted and made again. */
   readonly createdAt: string;
   readonly bytes: number;
+  /** At which it takes nothing more; undefined when it has no such limit. */
+  readonly maxBytes: number | undefined;
+  /** Age at which messages leave by themselves; undefined when they do not. */
+  readonly maxAgeMs: number | undefined;
+  /** Copies of each message on different servers. */
+  readonly replicas: number;
 }
 
 /** The stored, ordered transactions of one incarnation. One writer at a time makes progress, whoever else tries. */
@@ -33,20 +45,23 @@ export interface TxStream {
   readonly id: TxStreamId;
   /** Largest payload one message may have, in bytes, headers accounted for. */
   readonly maxPayloadBytes: number;
+  /** When one of a pipeline of publishes conflicts, all later ones do. Not so on a NATS cluster: see `publish`. */
+  readonly fencesPipelines: boolean;
   info(): Promise<TxStreamInfo>;
   /**
    * Stores `payload` only if the stream's last sequence is `expectedLastSeq`. Calls may be pipelined: they reach the
-   * server in call order. When one conflicts, later ones conflict as well, with one exception: on a NATS cluster, where a
-   * message of another writer took the place of one in flight, those in flight behind it may be stored after that message.
-   * They carry the older epoch: readers ignore records whose epoch is lower than one they have read, and a writer that
-   * finds such a record last in the stream goes on behind it.
+   * server in call order. When one conflicts, later ones conflict as well, unless the stream does not fence pipelines: then,
+   * where a message of another writer took the place of one in flight, those in flight behind it may be stored after that
+   * message. They carry the older epoch: readers ignore records whose epoch is lower than one they have read, and a writer
+   * that finds such a record last in the stream goes on behind it. A new writer must not pipeline before the stream is past
+   * every sequence that its predecessor can have had in flight, or the same would happen to its own (ADR 24).
    */
   publish(
     payload: Uint8Array,
     options: { readonly expectedLastSeq: number; readonly msgId: string },
   ): Promise<PublishOutcome>;
-  get(seq: number): Promise<StoredMessage | undefined>;
-  last(): Promise<StoredMessage | undefined>;
+  get(seq: number): Promise<FoundMessage | undefined>;
+  last(): Promise<FoundMessage | undefined>;
   /**
    * Messages from `fromSeq` on, then new ones as they are stored, each exactly once and without holes, until `signal`
    * aborts (then ends) or the stream is lost (throws STREAM_UNAVAILABLE). Survives reconnects by itself. When the first
@@ -65,7 +80,9 @@ export interface TxStream {
 export interface TxStreams {
   /** Creates the stream unless it exists. */
   create(id: TxStreamId): Promise<TxStream>;
-  /** Undefined when there is no such stream. */
-  open(id: TxStreamId): Promise<TxStream | undefined>;
+  /** Undefined when there is no such stream. `reconcile`: it gets the settings of today, as far as that loses nothing. */
+  open(id: TxStreamId, options?: { readonly reconcile?: boolean }): Promise<TxStream | undefined>;
+  /** Incarnations of a source that have a stream, in order. */
+  incarnations(source: string): Promise<readonly number[]>;
   delete(id: TxStreamId): Promise<void>;
 }

@@ -2,7 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { ShapecastError } from '@shapecast/errors';
 import type { Clock } from '@shapecast/service-kit';
 import { txStreamName } from '../subjects.ts';
-import type { PublishOutcome, StoredMessage, TxStream, TxStreamId, TxStreamInfo, TxStreams } from '../tx-stream.ts';
+import type {
+  FoundMessage,
+  PublishOutcome,
+  StoredMessage,
+  TxStream,
+  TxStreamId,
+  TxStreamInfo,
+  TxStreams,
+} from '../tx-stream.ts';
 
 /** What a message may hold at most; the default of a NATS server less its headers. */
 const MAX_PAYLOAD_BYTES = 1_047_552;
@@ -34,6 +42,11 @@ export class MemoryTxStreams implements TxStreams {
 
   async open(id: TxStreamId): Promise<TxStream | undefined> {
     return this.#streams.get(txStreamName(id));
+  }
+
+  async incarnations(source: string): Promise<readonly number[]> {
+    const ids = [...this.#streams.values()].map(({ id }) => id).filter((id) => id.source === source);
+    return ids.map(({ incarnation }) => incarnation).sort((a, b) => a - b);
   }
 
   async delete(id: TxStreamId): Promise<void> {
@@ -74,6 +87,7 @@ interface Waiting {
 class MemoryTxStream implements TxStream {
   readonly id: TxStreamId;
   readonly maxPayloadBytes = MAX_PAYLOAD_BYTES;
+  readonly fencesPipelines = true;
   readonly #clock: Clock;
   readonly #maxBytes: number;
   readonly #createdAt: string;
@@ -82,7 +96,7 @@ class MemoryTxStream implements TxStream {
   /** Message id by the sequence it will have, of publishes not answered yet: see Publisher of the NATS implementation. */
   readonly #unanswered = new Map<number, string>();
   readonly #queue: Waiting[] = [];
-  #messages: { readonly message: StoredMessage; readonly msgId: string }[] = [];
+  #messages: { readonly message: FoundMessage; readonly msgId: string }[] = [];
   /** Messages at the start of the array that are dropped already. */
   #dropped = 0;
   #lastSeq = 0;
@@ -104,7 +118,16 @@ class MemoryTxStream implements TxStream {
 
   async info(): Promise<TxStreamInfo> {
     this.#assertThere();
-    return { firstSeq: this.#firstSeq, lastSeq: this.#lastSeq, createdAt: this.#createdAt, bytes: this.#bytes };
+    return {
+      firstSeq: this.#firstSeq,
+      lastSeq: this.#lastSeq,
+      createdAt: this.#createdAt,
+      bytes: this.#bytes,
+      // What is read makes room by itself: it is never as full as it may be.
+      maxBytes: undefined,
+      maxAgeMs: undefined,
+      replicas: 1,
+    };
   }
 
   publish(payload: Uint8Array, options: { expectedLastSeq: number; msgId: string }): Promise<PublishOutcome> {
@@ -125,12 +148,12 @@ class MemoryTxStream implements TxStream {
     });
   }
 
-  async get(seq: number): Promise<StoredMessage | undefined> {
+  async get(seq: number): Promise<FoundMessage | undefined> {
     this.#assertThere();
     return this.#at(seq);
   }
 
-  async last(): Promise<StoredMessage | undefined> {
+  async last(): Promise<FoundMessage | undefined> {
     this.#assertThere();
     return this.#at(this.#lastSeq);
   }
@@ -187,7 +210,7 @@ class MemoryTxStream implements TxStream {
     return this.#lastSeq + 1 - (this.#messages.length - this.#dropped);
   }
 
-  #at(seq: number): StoredMessage | undefined {
+  #at(seq: number): FoundMessage | undefined {
     return seq < this.#firstSeq ? undefined : this.#messages[this.#dropped + seq - this.#firstSeq]?.message;
   }
 
@@ -236,7 +259,8 @@ class MemoryTxStream implements TxStream {
       return waiting.resolve({ kind: 'stored', seq: known });
     if (this.#conflictsWith(waiting)) return waiting.resolve({ kind: 'conflict', lastSeq: this.#lastSeq });
     const seq = this.#lastSeq + 1;
-    this.#messages.push({ message: { seq, payload: waiting.payload }, msgId: waiting.msgId });
+    const message = { seq, payload: waiting.payload, storedAtMs: this.#clock.now() };
+    this.#messages.push({ message, msgId: waiting.msgId });
     this.#seqById.set(waiting.msgId, seq);
     this.#lastSeq = seq;
     this.#lastId = waiting.msgId;

@@ -1,10 +1,12 @@
 import { JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
 import { Kvm, type KV, type KvEntry } from '@nats-io/kv';
+import { isShapecastError } from '@shapecast/errors';
 import type { Registries, Registry, RegistryEntry } from '../registry.ts';
 import type { NatsLink } from './link.ts';
-import { RegistryWatch } from './registry-watch.ts';
+import { RegistryWatch, type BucketState } from './registry-watch.ts';
 
 const WRONG_LAST_SEQUENCE = [10071, 10164];
+const NO_STREAM = 10059;
 const GETS_AT_ONCE = 64;
 const NANOS = 1_000_000;
 
@@ -38,21 +40,33 @@ export class NatsRegistries implements Registries {
         ...(ttlMs === undefined ? {} : { ttl: ttlMs }),
       }),
     );
-    await this.#followTtl(what, bucket, ttlMs);
-    return new NatsRegistry<T>(this.#link, kv, bucket, this.#stopping);
+    await this.#followSettings(what, bucket, ttlMs);
+    const again = async () => void (await this.open<T>(bucket, options));
+    return new NatsRegistry<T>({ link: this.#link, kv, again }, bucket, this.#stopping);
   }
 
-  /** A bucket made by another version of this program keeps its expiry until told otherwise. */
-  async #followTtl(what: string, bucket: string, ttlMs: number | undefined): Promise<void> {
+  /** A bucket made by another version of this program, or on fewer servers, keeps its expiry and its copies until told otherwise. */
+  async #followSettings(what: string, bucket: string, ttlMs: number | undefined): Promise<void> {
     const max_age = (ttlMs ?? 0) * NANOS;
-    const info = await this.#link.api(what, (jsm) => jsm.streams.info(streamOf(bucket)));
-    if (info.config.max_age === max_age) return;
-    await this.#link.api(what, (jsm) =>
-      jsm.streams.update(streamOf(bucket), {
-        max_age,
-        ...(max_age > 0 ? { duplicate_window: Math.min(max_age, info.config.duplicate_window) } : {}),
-      }),
-    );
+    const name = streamOf(bucket);
+    const { config } = await this.#link.api(what, (jsm) => jsm.streams.info(name));
+    if (config.max_age !== max_age) {
+      await this.#link.api(what, (jsm) =>
+        jsm.streams.update(name, {
+          max_age,
+          ...(max_age > 0 ? { duplicate_window: Math.min(max_age, config.duplicate_window) } : {}),
+        }),
+      );
+    }
+    const { replicas: num_replicas } = this.#settings;
+    if (config.num_replicas >= num_replicas) return;
+    try {
+      await this.#link.api(what, (jsm) => jsm.streams.update(name, { num_replicas }));
+      this.#link.log.info({ bucket, replicas: num_replicas }, 'a registry has more copies now');
+    } catch (err) {
+      // One copy too few is better than none that can be used.
+      this.#link.log.warn({ err, bucket, replicas: config.num_replicas }, 'a registry has too few copies');
+    }
   }
 }
 
@@ -62,9 +76,17 @@ class NatsRegistry<T> implements Registry<T> {
   readonly #bucket: string;
   readonly #stopping: AbortSignal;
 
-  constructor(link: NatsLink, kv: KV, bucket: string, stopping: AbortSignal) {
-    this.#link = link;
-    this.#kv = kv;
+  /** Makes the bucket again. */
+  readonly #again: () => Promise<void>;
+
+  constructor(
+    parts: { readonly link: NatsLink; readonly kv: KV; readonly again: () => Promise<void> },
+    bucket: string,
+    stopping: AbortSignal,
+  ) {
+    this.#link = parts.link;
+    this.#kv = parts.kv;
+    this.#again = parts.again;
     this.#bucket = bucket;
     this.#stopping = stopping;
   }
@@ -128,14 +150,16 @@ class NatsRegistry<T> implements Registry<T> {
   }
 
   /** Differs whenever an entry was written, deleted or has expired. */
-  async #state(): Promise<string> {
-    const { state } = await this.#call('list', (jsm) => jsm.streams.info(streamOf(this.#bucket)));
-    return `${state.first_seq}/${state.last_seq}/${state.messages}`;
+  async #state(): Promise<BucketState> {
+    const { state, created } = await this.#call('list', (jsm) => jsm.streams.info(streamOf(this.#bucket)));
+    const { first_seq, last_seq, messages } = state;
+    return { text: `${first_seq}/${last_seq}/${messages}`, lastRevision: last_seq, createdAt: String(created) };
   }
 
   async #conditional(write: () => Promise<number>): Promise<number | undefined> {
+    const what = `write the registry ${this.#bucket}`;
     try {
-      return await this.#link.api(`write the registry ${this.#bucket}`, write, WRONG_LAST_SEQUENCE);
+      return await this.#mended(() => this.#link.api(what, write, WRONG_LAST_SEQUENCE));
     } catch (error) {
       if (error instanceof JetStreamApiError) return undefined;
       throw error;
@@ -143,7 +167,32 @@ class NatsRegistry<T> implements Registry<T> {
   }
 
   #call<R>(verb: string, call: (jsm: JetStreamManager) => Promise<R>): Promise<R> {
-    return this.#link.api(`${verb} the registry ${this.#bucket}`, call);
+    return this.#mended(() => this.#link.api(`${verb} the registry ${this.#bucket}`, call));
+  }
+
+  /**
+   * Somebody may have deleted the bucket while it was in use: then it is made again, and those whose records it held write them again
+   * (spec O F97).
+   */
+  async #mended<R>(work: () => Promise<R>): Promise<R> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isShapecastError(error, 'STREAM_UNAVAILABLE') || !this.#link.connected || !(await this.#isGone()))
+        throw error;
+      this.#link.log.warn({ bucket: this.#bucket }, 'a registry was deleted, making it again');
+      await this.#again();
+      return work();
+    }
+  }
+
+  async #isGone(): Promise<boolean> {
+    try {
+      await this.#link.api('look for a registry', (jsm) => jsm.streams.info(streamOf(this.#bucket)), [NO_STREAM]);
+      return false;
+    } catch (error) {
+      return error instanceof JetStreamApiError;
+    }
   }
 
   #decode(entry: KvEntry | null): RegistryEntry<T> | undefined {

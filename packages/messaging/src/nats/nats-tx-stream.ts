@@ -1,6 +1,14 @@
 import { JetStreamApiError, type JetStreamManager, type StoredMsg, type StreamInfo } from '@nats-io/jetstream';
-import { txStreamName, txSubject } from '../subjects.ts';
-import type { PublishOutcome, StoredMessage, TxStream, TxStreamId, TxStreamInfo, TxStreams } from '../tx-stream.ts';
+import { txStreamName, txSubject, txSubjectsOf } from '../subjects.ts';
+import type {
+  FoundMessage,
+  PublishOutcome,
+  StoredMessage,
+  TxStream,
+  TxStreamId,
+  TxStreamInfo,
+  TxStreams,
+} from '../tx-stream.ts';
 import type { NatsLink } from './link.ts';
 import { Publisher } from './publisher.ts';
 import { StreamReader } from './reader.ts';
@@ -9,6 +17,7 @@ import { txStreamChanges, txStreamConfig, type TxStreamSettings } from './stream
 const NO_STREAM = 10059;
 const NO_MESSAGE = 10037;
 const NAME_IN_USE = 10058;
+const NANOS = 1_000_000;
 
 /** Tx streams in JetStream: one stream each, made on demand (spec R 9.1). */
 export class NatsTxStreams implements TxStreams {
@@ -33,14 +42,29 @@ export class NatsTxStreams implements TxStreams {
     return this.#stream(id);
   }
 
-  async open(id: TxStreamId): Promise<TxStream | undefined> {
+  async open(id: TxStreamId, options: { readonly reconcile?: boolean } = {}): Promise<TxStream | undefined> {
     try {
       await this.#link.api('open the tx stream', (jsm) => jsm.streams.info(txStreamName(id)), [NO_STREAM]);
-      return this.#stream(id);
     } catch (error) {
       if (error instanceof JetStreamApiError) return undefined;
       throw error;
     }
+    if (options.reconcile) await this.#reconcile(id);
+    return this.#stream(id);
+  }
+
+  async incarnations(source: string): Promise<readonly number[]> {
+    const names = await this.#link.api('list the tx streams', async (jsm) => {
+      const all: string[] = [];
+      for await (const name of jsm.streams.names(txSubjectsOf(source))) all.push(name);
+      return all;
+    });
+    const prefix = txStreamName({ source, incarnation: 0 }).slice(0, -1);
+    return names
+      .filter((name) => name.startsWith(prefix))
+      .map((name) => Number(name.slice(prefix.length)))
+      .filter((incarnation) => Number.isSafeInteger(incarnation))
+      .sort((a, b) => a - b);
   }
 
   async delete(id: TxStreamId): Promise<void> {
@@ -95,6 +119,10 @@ class NatsTxStream implements TxStream {
     return this.#publisher.maxPayloadBytes;
   }
 
+  get fencesPipelines(): boolean {
+    return !this.#link.clustered;
+  }
+
   async info(): Promise<TxStreamInfo> {
     return streamInfo(await this.#link.api('read tx stream info', (jsm) => jsm.streams.info(this.#name)));
   }
@@ -103,11 +131,11 @@ class NatsTxStream implements TxStream {
     return this.#publisher.publish(payload, options);
   }
 
-  async get(seq: number): Promise<StoredMessage | undefined> {
+  async get(seq: number): Promise<FoundMessage | undefined> {
     return messageOf(await this.#stored({ seq }));
   }
 
-  async last(): Promise<StoredMessage | undefined> {
+  async last(): Promise<FoundMessage | undefined> {
     return messageOf(await this.#stored({ last_by_subj: txSubject(this.id) }));
   }
 
@@ -135,16 +163,20 @@ class NatsTxStream implements TxStream {
   }
 }
 
-function messageOf(stored: StoredMsg | undefined): StoredMessage | undefined {
-  return stored && { seq: stored.seq, payload: stored.data };
+function messageOf(stored: StoredMsg | undefined): FoundMessage | undefined {
+  return stored && { seq: stored.seq, payload: stored.data, storedAtMs: stored.time.getTime() };
 }
 
 function streamInfo(info: StreamInfo): TxStreamInfo {
   const { first_seq, last_seq, messages, bytes } = info.state;
+  const { max_bytes, max_age, num_replicas } = info.config;
   return {
     firstSeq: messages === 0 ? last_seq + 1 : first_seq,
     lastSeq: last_seq,
     createdAt: String(info.created),
     bytes,
+    maxBytes: max_bytes > 0 ? max_bytes : undefined,
+    maxAgeMs: max_age > 0 ? max_age / NANOS : undefined,
+    replicas: num_replicas,
   };
 }

@@ -104,7 +104,7 @@ async function connectPatiently(
 }
 
 /** Spec N3 of deployment.md; reconnecting never gives up. */
-function connectionOptions(servers: NatsServers, options: NatsMessagingOptions): ConnectionOptions {
+export function connectionOptions(servers: NatsServers, options: NatsMessagingOptions): ConnectionOptions {
   const { credsFile, caFile, name } = options;
   const { user, pass, token } = servers;
   return {
@@ -132,7 +132,8 @@ function connectionOptions(servers: NatsServers, options: NatsMessagingOptions):
 
 const ACCOUNT_WITHOUT_JETSTREAM = 10039;
 
-async function requireJetStream(nc: NatsConnection): Promise<void> {
+/** Throws STREAM_UNAVAILABLE when there is none to be had. */
+export async function requireJetStream(nc: NatsConnection): Promise<void> {
   try {
     await jetstreamManager(nc, { timeout: 5_000 });
   } catch (error) {

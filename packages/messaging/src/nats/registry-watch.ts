@@ -6,11 +6,19 @@ import type { NatsLink } from './link.ts';
 export interface RegistryWatchParts<T> {
   readonly link: NatsLink;
   list(): Promise<readonly RegistryEntry<T>[]>;
-  /** Differs whenever the bucket differs. */
-  state(): Promise<string>;
+  state(): Promise<BucketState>;
   /** New writes and deletions, as they come. */
   changes(): Promise<AsyncIterable<KvEntry> & { stop(): void }>;
   decode(entry: KvEntry): RegistryEntry<T> | undefined;
+}
+
+export interface BucketState {
+  /** Differs whenever the bucket differs. */
+  readonly text: string;
+  /** Of the newest write. */
+  readonly lastRevision: number;
+  /** Of the bucket: differs once it was deleted and made again. */
+  readonly createdAt: string;
 }
 
 export interface RegistryWatchOptions<T> {
@@ -34,7 +42,9 @@ export class RegistryWatch<T> {
   /** Newest revision seen of each key, and whether it is there; a deleted key is kept until the next comparison. */
   readonly #seen = new Map<string, { readonly revision: number; readonly present: boolean }>();
   #changes: (AsyncIterable<KvEntry> & { stop(): void }) | undefined;
-  #state = '';
+  #state: BucketState | undefined;
+  /** Newest revision that was seen of any key. */
+  #newest = 0;
   #wake: (() => void) | undefined;
 
   constructor(parts: RegistryWatchParts<T>, options: RegistryWatchOptions<T>) {
@@ -128,24 +138,39 @@ export class RegistryWatch<T> {
   }
 
   async #compare(): Promise<void> {
+    // Before the question: what is written while it is answered is newer.
+    const newest = this.#newest;
     const state = await this.#parts.state();
-    if (state === this.#state) return;
+    const old = this.#state;
+    const startOver = state.lastRevision < newest || (old !== undefined && state.createdAt !== old.createdAt);
+    if (!startOver && state.text === old?.text) return;
+    if (startOver) await this.#startOver();
     const before = new Map(this.#seen);
     const entries = await this.#parts.list();
     const listed = new Set(entries.map((entry) => entry.key));
     for (const entry of entries) this.#apply(entry.key, entry.revision, entry);
-    for (const [key, old] of before) {
+    for (const [key, known] of before) {
       // Written again meanwhile: told by the changes, and newer than the list.
-      if (listed.has(key) || this.#seen.get(key)?.revision !== old.revision) continue;
+      if (listed.has(key) || this.#seen.get(key)?.revision !== known.revision) continue;
       this.#seen.delete(key);
-      if (old.present) this.#tell(key, undefined);
+      if (known.present) this.#tell(key, undefined);
     }
     this.#state = state;
+  }
+
+  /** The bucket has lost its newest writes, or is another one: revisions that were seen say nothing about those to come. */
+  async #startOver(): Promise<void> {
+    this.#newest = 0;
+    for (const [key, { present }] of this.#seen) this.#seen.set(key, { revision: 0, present });
+    this.#changes?.stop();
+    this.#changes = undefined;
+    await this.#follow();
   }
 
   #apply(key: string, revision: number, entry: RegistryEntry<T> | undefined): void {
     const seen = this.#seen.get(key);
     if (seen && seen.revision >= revision) return;
+    this.#newest = Math.max(this.#newest, revision);
     this.#seen.set(key, { revision, present: entry !== undefined });
     if (entry || seen?.present) this.#tell(key, entry);
   }
