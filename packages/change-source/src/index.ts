@@ -47,4 +47,15 @@ export {
 export { MemoryChangeSource } from './memory/memory-change-source.ts';
 export { MemorySourceDatabase, type MemorySourceDatabaseOptions } from './memory/memory-source-database.ts';
 export { SourceRemoval, type SourceRemains } from './pg/source-removal.ts';
+export { openSourceInspection, type SourceInspectionOptions } from './pg/pg-source-inspection.ts';
+export type {
+  DirectSight,
+  PublicationInspection,
+  QuerySight,
+  RoleSight,
+  ServerSight,
+  SlotSight,
+  SourceInspection,
+  TableInspection,
+} from './source-inspection.ts';
 export { runStatements } from './pg/run-statements.ts';

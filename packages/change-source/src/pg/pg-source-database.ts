@@ -14,6 +14,7 @@ import { readSubset, subsetFailed } from './catalog/subset.ts';
 import { readTables, type TablesRequest } from './catalog/tables.ts';
 import { connectionBudget, type ConnectionPermits } from './connection-budget.ts';
 import { connectionError } from './errors.ts';
+import { ExpectedDatabase, type DatabaseIdentity } from './expected-database.ts';
 import { LazyPool } from './lazy-pool.ts';
 import { QueryChecks } from './query-checks.ts';
 import { PgServer, type PgServerOptions } from './server.ts';
@@ -51,6 +52,8 @@ export interface PgSourceDatabaseOptions {
   readonly manualPublishing?: boolean;
   /** How long changes of the publication wait for others to be made with them (spec R 7.3). */
   readonly alterDebounceMs?: number;
+  /** What the source is replicated from, once that is known: connections to anything else are refused. */
+  readonly expected?: () => DatabaseIdentity | undefined;
   /** How both servers are reached. */
   readonly connection?: PgServerOptions;
 }
@@ -86,6 +89,7 @@ class PgSourceDatabase implements SourceDatabase {
     const { connectionMaxAgeMs: maxAgeMs } = options;
     const maxAge = maxAgeMs === undefined ? {} : { maxAgeMs };
     if (poolSize < 2) log.warn({ poolSize }, 'the connection pool needs at least 2 connections and gets them');
+    const expected = new ExpectedDatabase(options.expected ?? (() => undefined));
     this.#clock = clock;
     this.#adminConnections = budget.admin;
     this.#admin = new LazyPool(new PgServer(url, connection, { clock, log }), {
@@ -94,6 +98,7 @@ class PgSourceDatabase implements SourceDatabase {
       ...maxAge,
       applicationName: 'shapecast admin',
       ownSession: true,
+      prepare: (client) => expected.check(client),
       part: 'admin',
       permits,
       clock,
@@ -106,7 +111,11 @@ class PgSourceDatabase implements SourceDatabase {
       ...maxAge,
       failAfterMs: SNAPSHOT_FAIL_AFTER_MS,
       applicationName: 'shapecast snapshots',
-      prepare: (client, signal) => this.#queryChecks.checkConnection(client, signal),
+      prepare: async (client, signal) => {
+        // The other way round, a query URL that is wrong would pass for a wrong direct one.
+        await this.#queryChecks.checkConnection(client, signal);
+        await expected.check(client);
+      },
       part: 'snapshots',
       permits,
       clock,

@@ -58,6 +58,11 @@ export async function readSessionFacts(db: Queryable): Promise<SessionFacts> {
   };
 }
 
+export async function readDatabaseName(db: Queryable): Promise<string> {
+  const [name] = await rowOf(db, 'select current_database()');
+  return name as string;
+}
+
 /** Names the cluster of databases, also after a restart; a copy of the files has the same. Fails where a role may not read it. */
 export async function readSystemIdentifier(db: Queryable): Promise<string> {
   const [identifier] = await rowOf(db, 'select system_identifier from pg_control_system()');

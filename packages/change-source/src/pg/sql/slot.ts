@@ -55,7 +55,8 @@ export async function logStandbySnapshot(db: Queryable): Promise<void> {
   await rowsOf(db, 'select pg_log_standby_snapshot()');
 }
 
-const HOLDS_LOCK = `
+/** Condition on `pg_locks` that holds for the lock of the slot `$1`. */
+export const HOLDS_LOCK = `
   locktype = 'advisory' and objsubid = 1 and granted
   and database = (select oid from pg_database where datname = current_database())
   and (classid::bigint << 32) | objid::bigint = hashtext($1)::bigint`;
