@@ -67,6 +67,14 @@ const schema = z.object({
     maxMs: 3_650 * 24 * HOUR_MS,
   }),
   streamMaxBytes: bytes(20 * 1024 ** 3, 'Size at which the tx stream takes nothing more.'),
+  trimMarginMs: milliseconds(
+    HOUR_MS,
+    'How long records stay in the tx stream that every shard has stored for certain.',
+    {
+      zero: true,
+      maxMs: 3_650 * 24 * HOUR_MS,
+    },
+  ),
   duplicateWindowMs: milliseconds(120_000, 'How long NATS recognises a repeated record.'),
   natsSyncMs: z
     .union([z.literal('always').transform(() => 0), milliseconds(DEFAULT_SYNC_MS, '')], {
@@ -135,6 +143,7 @@ const names = {
   allowUnsafe: ['SHAPECAST_ALLOW_UNSAFE'],
   streamMaxAgeMs: ['SHAPECAST_STREAM_MAX_AGE'],
   streamMaxBytes: ['SHAPECAST_STREAM_MAX_BYTES'],
+  trimMarginMs: ['SHAPECAST_TRIM_MARGIN'],
   duplicateWindowMs: ['SHAPECAST_STREAM_DUPLICATE_WINDOW'],
   natsSyncMs: ['SHAPECAST_NATS_SYNC_INTERVAL'],
   confirmDelayMs: ['SHAPECAST_CONFIRM_DELAY'],

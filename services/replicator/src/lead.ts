@@ -1,12 +1,13 @@
 import type { ReplicationHandler, ReplicationSession, SourceDatabase } from '@shapecast/change-source';
 import { isShapecastError, ShapecastError } from '@shapecast/errors';
 import { maxLsn, type Lsn, type TransactionPart } from '@shapecast/log';
-import { publishTableSubject, type Messaging, type SourceSleep } from '@shapecast/messaging';
+import { publishTableSubject, type Messaging, type SourceFormats, type SourceSleep } from '@shapecast/messaging';
 import { abortReason, emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
 import { watchDdl } from './ddl-watch.ts';
 import { keepLeaderRecord } from './heartbeat.ts';
 import { IdentityRepair } from './identity-repair.ts';
-import { deleteOldStreams } from './old-streams.ts';
+import { natsIsAway } from './nats-absence.ts';
+import { deleteOldIncarnations } from './old-incarnations.ts';
 import type { ReplicatorOptions } from './options.ts';
 import { Outbox } from './outbox.ts';
 import { endOf } from './packing.ts';
@@ -17,8 +18,9 @@ import type { ReplicatorStatus } from './status.ts';
 import { ResentCheck, type Divergence } from './resent-check.ts';
 import { IdleWatch } from './sleep/idle-watch.ts';
 import { storedTransactions } from './stored-transactions.ts';
-import type { StreamEnd } from './stream-end.ts';
+import { MOST_IN_FLIGHT, type StreamEnd } from './stream-end.ts';
 import { takeOver, type Epoch } from './take-over.ts';
+import { Trimmer } from './trimming/trimmer.ts';
 import { verifiedHandler } from './verified-handler.ts';
 
 export interface LeadDeps {
@@ -26,16 +28,20 @@ export interface LeadDeps {
   readonly database: SourceDatabase;
   readonly messaging: Messaging;
   readonly sleep: SourceSleep;
+  readonly formats: SourceFormats;
   readonly clock: Clock;
   readonly log: Logger;
   readonly status: ReplicatorStatus;
 }
 
+/** `type` of the error of a leader that has made room. */
+export const NATS_UNREACHABLE = 'nats_unreachable';
+
 /** The confirm delay is divided into this many ticks; the last one decides how late a confirmation may be. */
 const CONFIRM_TICKS = 20;
 const MIN_TICK_MS = 100;
-/** The second copy of the stream's end is renewed this often, and before confirming so much WAL (spec R 9.3.8). */
-const COPY_INTERVAL_MS = 10_000;
+/** The second copy of the stream's end is also renewed before confirming so much WAL (spec R 9.3.8). */
+const LEAVE_COPY_MS = 1_000;
 const COPY_WAL_BYTES = 16n * 1024n * 1024n;
 
 /**
@@ -95,7 +101,14 @@ class Leadership {
           onFailed: (error) => this.#lost.abort(error),
         },
       },
-      { ...options, seq: end.seq, chain: end.chain, open: end.open, ...OUTBOX_RETRY },
+      {
+        ...options,
+        seq: end.seq,
+        chain: end.chain,
+        open: end.open,
+        aloneUntilSeq: aloneUntil(options),
+        ...OUTBOX_RETRY,
+      },
     );
   }
 
@@ -113,14 +126,22 @@ class Leadership {
       return publishTable(keeper, request, rpcSignal);
     });
     const repair = new IdentityRepair(this.#deps, ending);
+    const trimmer = new Trimmer(
+      { stream: this.#options.stream, registries, confirmed: () => this.#progress.confirmed, clock, log },
+      this.#options,
+    );
+    status.trimmer = trimmer;
     const background = [
+      trimmer.run(ending),
       this.#heartbeat(ending),
       this.#reportProgress(ending),
       this.#confirmDurable(ending),
-      deleteOldStreams(this.#deps, this.#options, ending),
+      deleteOldIncarnations(this.#deps, this.#options, ending),
       keeper.run(ending),
       watchDdl({ database, hints, clock, log }, sourceId, ending),
       this.#idle.run(ending),
+      this.#makeRoom(ending),
+      this.#deps.formats.keep(ending),
     ];
     this.#showActive(status);
     const { holder, incarnation, epoch } = this.#options;
@@ -130,8 +151,7 @@ class Leadership {
       await this.#stream(session, repair, ending);
       if (this.#lost.signal.aborted) throw this.#lost.signal.reason;
       await this.#drain(clock);
-      // The records may all have expired when somebody wakes the source.
-      if (this.#deps.sleep.asleep) await this.#writeCopy(this.#progress.confirmed);
+      await this.#leaveCopy(clock);
       if (this.#resent?.done) session.confirm(this.#progress.confirmed);
     } finally {
       this.#lost.abort(new ShapecastError('SOURCE_UNAVAILABLE', 'The replication session has ended.'));
@@ -140,6 +160,7 @@ class Leadership {
       await Promise.allSettled([...background, repair.settled()]);
       status.outbox = undefined;
       status.keeper = undefined;
+      status.trimmer = undefined;
     }
   }
 
@@ -204,10 +225,25 @@ class Leadership {
     waited.abort();
   }
 
+  /** The records may all be gone when somebody goes on from here: then only the copy tells where that is. */
+  async #leaveCopy(clock: Clock): Promise<void> {
+    const waited = new AbortController();
+    const late = clock.sleep(LEAVE_COPY_MS, waited.signal).catch(() => undefined);
+    await Promise.race([this.#writeCopy(this.#progress.confirmed), late]);
+    waited.abort();
+  }
+
+  /** Another replicator may reach NATS where this one does not. */
+  async #makeRoom(ending: AbortSignal): Promise<void> {
+    if (!(await natsIsAway(this.#deps, this.#options, ending))) return;
+    const text = 'NATS cannot be reached; another replicator may take the source over.';
+    this.#lost.abort(new ShapecastError('STREAM_UNAVAILABLE', text, { type: NATS_UNREACHABLE }));
+  }
+
   #heartbeat(ending: AbortSignal): Promise<void> {
     const { incarnation, epoch, holder, sourceId, heartbeatMs } = this.#options;
-    const { walSenderPid } = this.#deps.session.identity;
-    const record = { holder, epoch, incarnation, walSenderPid, streaming: true };
+    const { walSenderPid, systemId } = this.#deps.session.identity;
+    const record = { holder, epoch, incarnation, walSenderPid, systemId, streaming: true };
     return keepLeaderRecord(this.#deps, { sourceId, intervalMs: heartbeatMs, record }, ending);
   }
 
@@ -246,7 +282,8 @@ class Leadership {
       const { confirmed } = this.#progress;
       this.#copied.ticks += 1;
       const due =
-        this.#copied.ticks * this.#tickMs >= COPY_INTERVAL_MS || confirmed - this.#copied.confirmed >= COPY_WAL_BYTES;
+        this.#copied.ticks * this.#tickMs >= this.#options.copyIntervalMs ||
+        confirmed - this.#copied.confirmed >= COPY_WAL_BYTES;
       if (due && !(await this.#writeCopy(confirmed))) continue;
       if (!ending.aborted) session.confirm(confirmed);
     }
@@ -260,6 +297,7 @@ class Leadership {
         return false;
       }
       this.#copied = { confirmed, ticks: 0 };
+      await stored.keepPublished();
       return true;
     } catch (err) {
       if (!isShapecastError(err)) this.#lost.abort(err);
@@ -281,6 +319,11 @@ class Leadership {
     status.outbox = this.#outbox;
     status.lastError = undefined;
   }
+}
+
+/** Where an earlier writer of the stream cannot have anything in flight any more. */
+function aloneUntil({ stream, end, windowMessages }: ReplicatorOptions & Epoch): number {
+  return stream.fencesPipelines ? 0 : end.seq + Math.max(windowMessages, MOST_IN_FLIGHT);
 }
 
 const SHUTTING_DOWN = ['database_server_shutting_down', 'database_server_unavailable'];

@@ -54,4 +54,20 @@ describe('LeaderSilence', () => {
     memory.seen(at(1, 0));
     expect(memory.walSenderPid).toBeUndefined();
   });
+
+  test('a holder of the lock that was never heard of is foreign sooner than a leader that has stopped', () => {
+    const foreign = new LeaderSilence(2);
+    foreign.seen(undefined);
+    expect(foreign.unheard).toBe(false);
+    foreign.seen(undefined);
+    expect(foreign.unheard).toBe(true);
+    const stopped = new LeaderSilence(2);
+    stopped.seen(at(1));
+    for (let reading = 1; reading <= 5; reading += 1) stopped.seen(undefined);
+    expect([stopped.walSenderPid, stopped.unheard]).toEqual([77, false]);
+    stopped.seen(undefined);
+    expect(stopped.unheard).toBe(true);
+    stopped.seen(at(2));
+    expect(stopped.unheard).toBe(false);
+  });
 });

@@ -1,5 +1,8 @@
 import type { LeaderRecord, RegistryEntry } from '@shapecast/messaging';
 
+/** By then the walsender of a silent leader was ended, if it had the lock. */
+const GONE = 3;
+
 /**
  * Tells a leader that is not heard of any more from one that cannot be heard: what counts are readings in a row that worked and
  * brought nothing new. Not time: a clock that jumps, or a standby that slept itself, must not cost a leader its place.
@@ -27,6 +30,11 @@ export class LeaderSilence {
   /** It could not be read, so perhaps the leader cannot renew it either. */
   unreadable(): void {
     this.#quiet = 0;
+  }
+
+  /** Whoever holds the lock is not a leader that writes this record, and not one either that has just stopped doing so. */
+  get unheard(): boolean {
+    return this.#quiet >= this.#readings * (this.#last === undefined ? 1 : GONE);
   }
 
   /** The walsender of a silent leader. */

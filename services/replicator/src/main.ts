@@ -192,7 +192,7 @@ function natsOptions(config: ReplicatorConfig & { readonly holder: string }): Pa
 }
 
 function replicationOptions(config: ReplicatorConfig & { readonly holder: string }) {
-  const { sourceId, holder, slotName, shards, confirmDelayMs, replicatorLeaseMs } = config;
+  const { sourceId, holder, slotName, shards, confirmDelayMs, replicatorLeaseMs, trimMarginMs } = config;
   const { maxFragmentBytes, maxFragmentChanges, windowBytes, windowMessages } = config;
   const { manualPublishing, publicationRefreshMs, unpublishLingerMs, idleTimeoutMs } = config;
   return {
@@ -201,6 +201,8 @@ function replicationOptions(config: ReplicatorConfig & { readonly holder: string
     slotName,
     shards,
     confirmDelayMs,
+    trimMarginMs,
+    minStreamReplicas: config.allowUnsafe ? 1 : 3,
     // Four of them may be late or lost before the others take us for gone.
     heartbeatMs: Math.floor(replicatorLeaseMs / 5),
     maxFragmentBytes,

@@ -29,10 +29,19 @@ export interface ReplicatorOptions {
   readonly unpublishLingerMs: number;
   /** The publication is looked after by hand (spec R 7.9). */
   readonly manualPublishing: boolean;
+  /** How long records stay in the tx stream that every shard has stored for certain, and how often that is looked at (R 9.1.3). */
+  readonly trimMarginMs: number;
+  readonly trimIntervalMs: number;
+  /** How often the second copy of the stream's end is renewed (spec R 9.3.8). */
+  readonly copyIntervalMs: number;
   /** How long after the start of a leadership the streams of earlier incarnations go (spec R 6.5.1). */
   readonly oldStreamsAfterMs: number;
   /** So long without a transaction, and the connections to the database are closed until somebody needs it; 0 is never (R 3.7). */
   readonly idleTimeoutMs: number;
+  /** A leader that does not reach NATS for so long makes room for another replicator, if there is one (spec O F105). */
+  readonly natsPatienceMs: number;
+  /** Copies that the tx stream must have (spec O 8.2.1). */
+  readonly minStreamReplicas: number;
   /** How long a graceful stop waits for records in flight (spec R 4.7). */
   readonly drainMs: number;
 }
@@ -53,7 +62,12 @@ export const replicatorDefaults = {
   publicationRefreshMs: 60_000,
   unpublishLingerMs: 600_000,
   manualPublishing: false,
+  copyIntervalMs: 10_000,
+  trimMarginMs: 3_600_000,
+  trimIntervalMs: 15_000,
   oldStreamsAfterMs: 600_000,
   idleTimeoutMs: 0,
+  natsPatienceMs: 60_000,
+  minStreamReplicas: 1,
   drainMs: 5_000,
 } as const satisfies Partial<ReplicatorOptions>;

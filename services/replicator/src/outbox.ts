@@ -13,7 +13,7 @@ import type { PublishOutcome, TxStream } from '@shapecast/messaging';
 import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
 import { encodeParts, type Message } from './message.ts';
 import { dropStored, endOf, PartQueue } from './packing.ts';
-import { resynchronise } from './resynchronise.ts';
+import { resynchronise, type LastRecord } from './resynchronise.ts';
 
 export interface OutboxOptions {
   readonly incarnation: number;
@@ -21,6 +21,8 @@ export interface OutboxOptions {
   /** Sequence of this epoch's leader record, and the chain it left. */
   readonly seq: number;
   readonly chain: RecordChain;
+  /** Up to this sequence a writer that was replaced may have something in flight: no more than one record of ours is (ADR 24). */
+  readonly aloneUntilSeq: number;
   /** The stream ends inside a transaction, which goes on with what Postgres sends again. */
   readonly open: boolean;
   /** Largest message and most changes in one (spec R 9.5.1). */
@@ -46,7 +48,7 @@ export interface OutboxEvents {
 }
 
 interface InFlight extends Message {
-  readonly seq: number;
+  seq: number;
   state: 'sent' | 'stored' | 'failed';
 }
 
@@ -192,6 +194,7 @@ export class Outbox {
 
   #pump(): void {
     while (!this.#failure && !this.#recovering) {
+      if (this.#inFlight.length > 0 && this.#seq <= this.#options.aloneUntilSeq) break;
       if (this.#ready.length === 0 && !this.#encodeNext()) break;
       if (this.#inFlight.length > 0 && !this.#windowTakes(this.#ready[0]?.payload.length ?? 0)) break;
       const message = this.#ready.shift();
@@ -249,6 +252,8 @@ export class Outbox {
   }
 
   #publish(message: InFlight): void {
+    // Made for a server that took larger ones. Nothing but the cut depends on the limit, and a new session cuts anew (spec O F115).
+    if (message.payload.length > this.#stream.maxPayloadBytes) return this.#end(smallerPayloads());
     message.state = 'sent';
     this.#unsettled += 1;
     this.#stream.publish(message.payload, { expectedLastSeq: message.seq - 1, msgId: message.id }).then(
@@ -298,7 +303,7 @@ export class Outbox {
         };
         const outcome = resynchronise(writer, last);
         if (outcome.kind === 'step_down') return this.#end(stepDownError(outcome.reason));
-        this.#resume(outcome.storedSeq);
+        this.#resume(outcome);
         return;
       }
     } catch (err) {
@@ -306,21 +311,43 @@ export class Outbox {
     }
   }
 
-  async #readLast(): Promise<{ seq: number; epoch: number } | undefined | 'unavailable'> {
+  async #readLast(): Promise<LastRecord | undefined | 'unavailable'> {
     try {
       const last = await this.#stream.last();
-      return last && { seq: last.seq, epoch: decodeRecord(last.payload).epoch };
+      if (last === undefined) return undefined;
+      const [{ seq }, { epoch }] = [last, decodeRecord(last.payload)];
+      // With more in flight it would not be known which of them are stored.
+      if (epoch >= this.#options.epoch || this.#inFlight.length > 1) return { seq, epoch };
+      const ownSeq = await this.#lastOwnBefore(seq);
+      return ownSeq === undefined ? { seq, epoch } : { seq, epoch, ownSeq };
     } catch (err) {
-      if (!isShapecastError(err) || !err.retryable) throw err;
+      // One of a newer version leads: waiting for it to be over would not help.
+      if (!isShapecastError(err) || !err.retryable || err.code === 'FORMAT_UNKNOWN') throw err;
+      // Not a server that does not answer: one that says so (spec O F111).
+      if (err.details['reason'] === 'no-stream') return undefined;
       this.#log.debug({ err, attempt: this.#backoff.attempt }, 'tx stream is still unavailable');
       return 'unavailable';
     }
   }
 
-  #resume(storedSeq: number): void {
+  /** The last record of our epoch before `seq`, none of which was acknowledged later than it. */
+  async #lastOwnBefore(seq: number): Promise<number | undefined> {
+    for (let before = seq - 1; before >= this.#acknowledgedSeq; before -= 1) {
+      const message = await this.#stream.get(before);
+      if (message !== undefined && decodeRecord(message.payload).epoch === this.#options.epoch) return before;
+    }
+    return undefined;
+  }
+
+  #resume({ storedSeq, endSeq }: { readonly storedSeq: number; readonly endSeq: number }): void {
     this.#recovering = false;
     for (const message of this.#inFlight) if (message.seq <= storedSeq) message.state = 'stored';
     this.#acknowledge();
+    if (endSeq > storedSeq) {
+      this.#log.warn({ seq: endSeq }, 'a replicator that was replaced has written behind us, going on behind it');
+      this.#seq = endSeq;
+      for (const message of this.#inFlight) message.seq = this.#seq += 1;
+    }
     this.#log.info({ stored: storedSeq, again: this.#inFlight.length }, 'publishing goes on');
     for (const message of this.#inFlight) this.#publish(message);
     this.#pump();
@@ -367,6 +394,11 @@ export class Outbox {
     this.#waiting = [];
     for (const resolve of waiting) resolve();
   }
+}
+
+function smallerPayloads(): ShapecastError {
+  const text = 'The NATS server takes smaller messages than before; records are made anew.';
+  return new ShapecastError('STREAM_UNAVAILABLE', text, { reason: 'max_payload' });
 }
 
 function stepDownError(reason: 'fenced' | 'stream_regressed' | 'stream_lost'): ShapecastError {

@@ -46,6 +46,7 @@ async function measure(name: string, messaging: Messaging, perTransaction: numbe
       seq: 0,
       chain: { position: { lsn: 0n as Lsn, op: 0 }, progressLsn: 0n as Lsn },
       open: false,
+      aloneUntilSeq: 0,
     },
   );
   const start = performance.now();

@@ -26,6 +26,8 @@ const settings: ReplicatorSettings = {
 interface World {
   /** Readers of streams wait for it, those of replicators that are started from now on. */
   beforeRead: Promise<void>;
+  /** Of the streams of replicators that are started from now on, when it is not what they say. */
+  fencesPipelines: boolean | undefined;
   readonly wal: TestWal;
   readonly messaging: Messaging;
   start(
@@ -44,9 +46,11 @@ function createWorld(): World {
     wal,
     messaging,
     beforeRead: Promise.resolve(),
+    fencesPipelines: undefined,
     async start(name, more = {}) {
       const connection = new FaultyConnection(messaging);
       connection.beforeRead = this.beforeRead;
+      connection.fencesPipelines = this.fencesPipelines;
       const replicator = createReplicator(
         {
           source: wal,
@@ -110,6 +114,7 @@ describe('replicator', () => {
       incarnation: 1,
       shards: 8,
       systemId: 'system-1',
+      database: 'test',
       timeline: 1,
       slotName: 'slot',
     });
@@ -195,6 +200,82 @@ describe('replicator', () => {
     await waitFor(() => world.wal.confirmed === world.wal.end);
   });
 
+  test('R 9.3.8 Postgres is told of no 16 MiB of WAL that the second copy does not know of', async () => {
+    world = createWorld();
+    const replicators = await world.messaging.registries.open<{ copy?: { held: string } }>('shapecast_replicators');
+    let copied = 0n;
+    await replicators.watch(source, (_key, entry) => (copied = BigInt(entry?.value.copy?.held ?? copied)));
+    const ahead: bigint[] = [];
+    world.wal.onConfirm = (lsn) => ahead.push(lsn - copied);
+    await active((await world.start('a', { copyIntervalMs: 3_600_000 })).replicator);
+    for (const mib of [5n, 20n, 1n, 40n]) {
+      world.wal.advance(mib * 1024n * 1024n);
+      await waitFor(() => world.wal.confirmed === world.wal.end);
+    }
+    expect(ahead.length).toBeGreaterThan(3);
+    expect(ahead.filter((bytes) => bytes >= 16n * 1024n * 1024n)).toEqual([]);
+  });
+
+  test.each([
+    [true, 8],
+    [false, 1],
+  ])('where pipelines are fenced (%s) a new leader has at most %i records in flight', async (fenced, most) => {
+    world = createWorld();
+    world.fencesPipelines = fenced;
+    const { connection, replicator } = await world.start('a', {
+      ...{ windowMessages: 8, maxFragmentChanges: 2, progressIntervalMs: 60_000, progressMaxIntervalMs: 60_000 },
+    });
+    await active(replicator);
+    const before = connection.published;
+    let held = true;
+    connection.fate = () => (held ? 'answer_withheld' : 'ok');
+    for (let i = 0; i < 30; i++) world.wal.commit(4);
+    await waitFor(() => connection.published - before >= most);
+    await waitFor(() => BigInt(String(replicator.report()['received'])) > (world.wal.transactions[3]?.lsn ?? 0n));
+    expect(connection.published - before).toBe(most);
+    held = false;
+  });
+
+  test('F115 a server that takes smaller messages than before gets smaller ones, and nothing is lost or doubled', async () => {
+    world = createWorld();
+    const { connection, replicator } = await world.start('a');
+    await active(replicator);
+    connection.fate = () => 'lost';
+    for (let i = 0; i < 10; i++) world.wal.commit(3, () => 'x'.repeat(1_500));
+    await waitFor(() => connection.published > 3);
+    connection.maxPayloadBytes = 2_000;
+    connection.fate = () => 'ok';
+    await allStored();
+    expect(await sourceRecord()).toMatchObject({ incarnation: 1 });
+  });
+
+  test('F105 one that does not reach NATS makes room for one that may, and is a standby when NATS is back', async () => {
+    world = createWorld();
+    const one = await world.start('a', { natsPatienceMs: 400 });
+    await active(one.replicator);
+    const other = await world.start('b');
+    await waitFor(() => other.replicator.report().status === 'waiting');
+    const conditions = await world.messaging.registries.open('shapecast_conditions', { ttlMs: 10_000 });
+    await waitFor(async () => (await conditions.list(`${source}.replicator-`)).length === 2);
+    await systemClock.sleep(100); // the leader looks every 20 ms
+    one.connection.cut = true;
+    for (let i = 0; i < 5; i++) world.wal.commit(3);
+    await active(other.replicator);
+    await allStored();
+    expect(one.replicator.report()).toMatchObject({ ready: false });
+    one.connection.cut = false;
+    await waitFor(() => one.replicator.report().status === 'waiting');
+    expect((await allStored()).epochs).toEqual([1, 2]);
+  });
+
+  test('8.2.1 a stream with fewer copies than it must have is not written to', async () => {
+    world = createWorld();
+    const { replicator } = await world.start('a', { minStreamReplicas: 3 });
+    await waitFor(() => String(replicator.report().lastError).includes('has 1 copy and must have 3'));
+    expect(replicator.report()).toMatchObject({ ready: false });
+    expect(await sourceRecord()).toBeUndefined();
+  });
+
   test('a graceful stop ends with everything read stored', async () => {
     world = createWorld();
     const { replicator } = await world.start('a');
@@ -226,7 +307,8 @@ describe('replicator', () => {
     const leaders = await world.messaging.registries.open<LeaderRecord>('shapecast_leaders', { ttlMs: 10_000 });
     const { replicator } = await world.start('a');
     const entry = await waitFor(() => leaders.get(source));
-    expect(entry.value).toEqual({ holder: 'a', epoch: 1, incarnation: 1, walSenderPid: 0, streaming: true });
+    const record = { holder: 'a', epoch: 1, incarnation: 1, walSenderPid: 0, systemId: 'system-1', streaming: true };
+    expect(entry.value).toEqual(record);
     await waitFor(async () => ((await leaders.get(source))?.revision ?? 0) > entry.revision);
     await replicator.stop();
     expect(await leaders.get(source)).toBeUndefined();

@@ -1,6 +1,6 @@
 import type { ChangeSource, ReplicationSession, SourceDatabase, SourceProgress } from '@shapecast/change-source';
 import { isShapecastError } from '@shapecast/errors';
-import { keepConditionRecord, SourceSleep, type Messaging } from '@shapecast/messaging';
+import { keepConditionRecord, SourceFormats, SourceSleep, type Messaging } from '@shapecast/messaging';
 import {
   Backoff,
   Complaints,
@@ -12,7 +12,7 @@ import {
   type HealthReport,
   type Logger,
 } from '@shapecast/service-kit';
-import { lead } from './lead.ts';
+import { lead, NATS_UNREACHABLE } from './lead.ts';
 import { replicatorDefaults, type ReplicatorOptions } from './options.ts';
 import { SessionGate } from './session-gate.ts';
 import { StandbyWatch } from './standby-watch.ts';
@@ -64,7 +64,10 @@ class ReplicatorComponent implements Replicator {
   readonly #complaints: Complaints;
   readonly #gate: SessionGate;
   readonly #sleep: SourceSleep;
+  readonly #formats: SourceFormats;
   #locked = false;
+  /** While a session is being opened. */
+  #watch: StandbyWatch | undefined;
 
   constructor(deps: ReplicatorDeps, options: ReplicatorOptions) {
     this.#deps = deps;
@@ -73,6 +76,8 @@ class ReplicatorComponent implements Replicator {
     this.#gate.storedLsn = () => (this.#status.phase === 'active' ? this.#status.progress?.durable : undefined);
     this.#options = options;
     this.#sleep = deps.sleep ?? new SourceSleep({ ...deps, registries: deps.messaging.registries }, options.sourceId);
+    const registries = deps.messaging.registries;
+    this.#formats = new SourceFormats({ ...deps, registries }, { source: options.sourceId, role: 'replicator' });
     this.#complaints = new Complaints(deps.clock);
     this.#conditions = new ConditionBoard(deps.clock);
     this.#setConditions('none');
@@ -81,12 +86,18 @@ class ReplicatorComponent implements Replicator {
 
   report(): HealthReport {
     const report = reportOf(this.#status, this.#deps.messaging.connected());
-    return { ...report, conditions: this.#conditionReport() };
+    const complaint = this.#watch?.complaint;
+    return { ...report, ...(complaint && { lastError: complaint }), conditions: this.#conditionReport() };
   }
 
   async start(): Promise<void> {
     const { signal } = this.#abort;
-    this.#running ??= Promise.all([this.#run(signal), this.#tellConditions(signal), this.#sleep.run(signal)]);
+    this.#running ??= Promise.all([
+      this.#run(signal),
+      this.#tellConditions(signal),
+      this.#sleep.run(signal),
+      this.#formats.run(signal),
+    ]);
   }
 
   async stop(): Promise<void> {
@@ -115,9 +126,19 @@ class ReplicatorComponent implements Replicator {
           this.#complaints.worked();
           if (this.#deps.clock.now() - since >= STABLE_MS) this.#backoff.reset();
         }
-        this.#status.phase = 'starting';
+        // Whoever waits for another one to stop does its whole job, as a standby does: a rolling update goes on.
+        this.#status.phase = isForeignLeader(err) ? 'waiting' : 'starting';
         await this.#waitAfter(err, signal);
+        if (typeOf(err) === NATS_UNREACHABLE) await this.#untilConnected(signal);
       }
+    }
+  }
+
+  /** Whoever made room because NATS was away does not ask for the lock again before it is back (spec O F105). */
+  async #untilConnected(signal: AbortSignal): Promise<void> {
+    const { clock, messaging } = this.#deps;
+    while (!signal.aborted && !messaging.connected()) {
+      await clock.sleep(this.#options.retryMinMs, signal).catch(() => undefined);
     }
   }
 
@@ -166,7 +187,11 @@ class ReplicatorComponent implements Replicator {
       session = await this.#open(signal);
       // The lock is free because the leader sleeps, or because it is gone; only the record tells.
       if (await this.#sleep.check().catch(() => false)) return;
-      await lead({ ...this.#deps, sleep: this.#sleep, session, status: this.#status }, this.#options, signal);
+      await lead(
+        { ...this.#deps, sleep: this.#sleep, formats: this.#formats, session, status: this.#status },
+        this.#options,
+        signal,
+      );
     } finally {
       if (session) await this.#close(session);
       this.#locked = false;
@@ -176,12 +201,14 @@ class ReplicatorComponent implements Replicator {
   async #open(signal: AbortSignal): Promise<ReplicationSession> {
     const watch = new StandbyWatch(this.#deps, this.#options);
     const opened = new AbortController();
+    this.#watch = watch;
     // Ends by itself; a registry that does not answer must not keep us from leading, or from stopping.
     void watch.run(AbortSignal.any([signal, opened.signal]));
     try {
       return await this.#deps.source.open((progress) => this.#onSourceProgress(progress), signal, watch);
     } finally {
       opened.abort();
+      this.#watch = undefined;
     }
   }
 
@@ -203,10 +230,12 @@ class ReplicatorComponent implements Replicator {
         this.#setConditions('none');
         this.#status.phase = 'waiting';
         this.#status.lastError = undefined;
+        if (this.#watch) this.#watch.waiting = true;
         return;
       case 'locked':
         this.#status.phase = 'starting';
         this.#locked = true;
+        if (this.#watch) this.#watch.waiting = false;
         this.#setConditions('locked');
         emitEvent(log, 'connection_lock_acquired', {});
         return;
@@ -232,6 +261,8 @@ class ReplicatorComponent implements Replicator {
 
   #conditionReport(): Conditions {
     const { phase, lastError } = this.#status;
+    const complaint = this.#watch?.complaint;
+    if (complaint !== undefined) this.#conditions.set('pg_lock_acquired', false, complaint);
     this.#conditions.set('integrity_checks_passed', phase === 'active', phase === 'active' ? undefined : lastError);
     return this.#conditions.report();
   }
@@ -278,6 +309,10 @@ class ReplicatorComponent implements Replicator {
 
 const SLOT_BLOCKED =
   'Postgres creates the replication slot once the transactions that are open now have ended; commit or roll them back.';
+
+function isForeignLeader(err: unknown): boolean {
+  return isShapecastError(err) && err.details['type'] === 'foreign_leader';
+}
 
 /** The spec's name of the condition (O 7.1); what is not ours is one of a kind. */
 function typeOf(err: unknown): string {

@@ -1,11 +1,17 @@
 import type { HolderWatch } from '@shapecast/change-source';
 import { BUCKETS, type LeaderRecord, type Messaging } from '@shapecast/messaging';
-import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
+import { Backoff, emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
 import { LeaderSilence } from './leader-silence.ts';
 
 /** So many readings between two renewals of the record, and so many renewals that may be missing: 10 s (spec R 4.6). */
 const READINGS_PER_HEARTBEAT = 2;
 const MISSING_HEARTBEATS = 5;
+
+/** What a replicator says that waits for a lock whose holder it never hears of. */
+const FOREIGN_LOCK =
+  'Another session holds the lock of the source, and no replicator of this installation says that it leads: two clusters, or an Electric, ' +
+  'use the same replication stream. Set another ELECTRIC_REPLICATION_STREAM_ID for one of them, or stop it. ' +
+  '(While the holder creates its slot this looks the same.)';
 
 interface WatchDeps {
   readonly messaging: Messaging;
@@ -20,6 +26,9 @@ export class StandbyWatch implements HolderWatch {
   readonly #readEveryMs: number;
   readonly #silence = new LeaderSilence(READINGS_PER_HEARTBEAT * MISSING_HEARTBEATS);
   readonly #callbacks = new Set<() => void>();
+  #told = false;
+  /** The lock is waited for, because another session has it. */
+  waiting = false;
 
   constructor(deps: WatchDeps, options: { readonly sourceId: string; readonly heartbeatMs: number }) {
     this.#deps = deps;
@@ -34,6 +43,17 @@ export class StandbyWatch implements HolderWatch {
 
   silentWalSender(): number | undefined {
     return this.#silence.walSenderPid;
+  }
+
+  /** One sentence, when the lock seems to be held by somebody who is not of this installation. */
+  get complaint(): string | undefined {
+    return this.waiting && this.#silence.unheard ? FOREIGN_LOCK : undefined;
+  }
+
+  #tell(): void {
+    const message = this.complaint;
+    if (message !== undefined && !this.#told) emitEvent(this.#deps.log, 'warning', { type: 'foreign_lock', message });
+    this.#told = message !== undefined;
   }
 
   /** Never rejects. */
@@ -51,6 +71,7 @@ export class StandbyWatch implements HolderWatch {
         });
         while (!signal.aborted) {
           this.#silence.seen(await leaders.get(this.#sourceId));
+          this.#tell();
           backoff.reset();
           await clock.sleep(this.#readEveryMs, signal);
         }

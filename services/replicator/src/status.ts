@@ -1,6 +1,7 @@
 import type { HealthReport } from '@shapecast/service-kit';
 import type { Outbox } from './outbox.ts';
 import type { Progress } from './progress.ts';
+import type { TrimReport } from './trimming/trimmer.ts';
 
 /** `waiting`: another replicator holds the lock. `active`: streams from Postgres into the tx stream. `asleep`: nobody needs it to. */
 type ReplicatorPhase = 'starting' | 'waiting' | 'active' | 'asleep';
@@ -13,6 +14,7 @@ export interface ReplicatorStatus {
   progress: Progress | undefined;
   outbox: Outbox | undefined;
   keeper: { readonly problem: string | undefined } | undefined;
+  trimmer: { readonly report: TrimReport | undefined } | undefined;
   /** One sentence for people, undefined while all is well. */
   lastError: string | undefined;
 }
@@ -25,6 +27,7 @@ export function createStatus(): ReplicatorStatus {
     progress: undefined,
     outbox: undefined,
     keeper: undefined,
+    trimmer: undefined,
     lastError: undefined,
   };
 }
@@ -45,6 +48,7 @@ export function reportOf(status: ReplicatorStatus, connected: boolean): HealthRe
     durable: progress && String(progress.durable),
     confirmed: progress && String(progress.confirmed),
     publishWindow: outbox,
+    stream: status.trimmer?.report,
     lastError: lastError ?? (outbox?.stalled ? STALLED : status.keeper?.problem),
   };
 }

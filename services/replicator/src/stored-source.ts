@@ -23,6 +23,8 @@ interface ReplicatorRecord {
   readonly copy?: CopyWire;
   /** Incarnation whose stream turned out to be of another history than the source's (spec R 6.5 C5). */
   readonly diverged?: number;
+  /** The newest epoch that somebody meant to start, written before its leader record: no two replicators start the same. */
+  readonly begun?: { readonly incarnation: number; readonly epoch: number };
 }
 
 interface CopyWire {
@@ -105,6 +107,18 @@ export class StoredSource {
     return this.#write({ allocated: incarnation, ...before, diverged: incarnation });
   }
 
+  /** The newest epoch of an incarnation that somebody meant to start; 0 when that is not known. */
+  begunEpoch(incarnation: number): number {
+    const begun = this.#replicator?.value.begun;
+    return begun?.incarnation === incarnation ? begun.epoch : 0;
+  }
+
+  /** Remembers that an epoch is about to start. False when another replicator writes as well. */
+  async begin(incarnation: number, epoch: number): Promise<boolean> {
+    const before = this.#replicator?.value;
+    return this.#write({ allocated: incarnation, ...before, begun: { incarnation, epoch } });
+  }
+
   /** An incarnation that was never used. Undefined when another replicator writes as well. */
   async allocate(): Promise<number | undefined> {
     const before = this.#replicator?.value;
@@ -130,18 +144,32 @@ export class StoredSource {
     const ends = { progressLsn: String(progressLsn), held: String(held) };
     const copy = { incarnation, createdAt, seq, epoch, lsn, op: position.op, ...ends };
     const allocated = Math.max(this.#replicator?.value.allocated ?? 0, incarnation);
-    const { diverged } = this.#replicator?.value ?? {};
-    return this.#write({ allocated, copy, ...(diverged === undefined ? {} : { diverged }) });
+    return this.#write({ ...this.#replicator?.value, allocated, copy });
+  }
+
+  /** Writes the source record again when it is gone: somebody lost the registries, and this process still knows (spec O F97). */
+  async keepPublished(): Promise<void> {
+    if (this.#record === undefined || (await this.#sources.get(this.#source)) !== undefined) return;
+    const { value } = this.#record;
+    const revision = await this.#sources.create(this.#source, value);
+    if (revision !== undefined) this.#record = { key: this.#source, value, revision };
   }
 
   async #write(value: ReplicatorRecord): Promise<boolean> {
     const revision =
       this.#replicator === undefined
         ? await this.#replicators.create(this.#source, value)
-        : await this.#replicators.update(this.#source, value, this.#replicator.revision);
+        : ((await this.#replicators.update(this.#source, value, this.#replicator.revision)) ??
+          (await this.#writeAgain(value)));
     if (revision === undefined) return false;
     this.#replicator = { key: this.#source, value, revision };
     return true;
+  }
+
+  /** A record that is gone was taken by nobody: who writes it as well has it be there. */
+  async #writeAgain(value: ReplicatorRecord): Promise<number | undefined> {
+    if ((await this.#replicators.get(this.#source)) !== undefined) return undefined;
+    return this.#replicators.create(this.#source, value);
   }
 }
 

@@ -87,6 +87,52 @@ describe('readStreamEnd', () => {
     expect(await readStreamEnd(taken)).toMatchObject({ seq: 4, epoch: 2, held: 11n, chain: afterTen });
   });
 
+  describe('of a stream that does not fence pipelines', () => {
+    /** Records that go on from somewhere else than from the end of the stream. */
+    const from = (prev: RecordChain, record: (prev: RecordChain) => TxRecord) => (): TxRecord => record(prev);
+    const unfenced = async (...make: ((prev: RecordChain) => TxRecord)[]): Promise<TxStream> =>
+      Object.assign(await streamOf(...make), { fencesPipelines: false });
+    const epochs = (epoch: number, record: (prev: RecordChain) => TxRecord) => (prev: RecordChain) => ({
+      ...record(prev),
+      epoch,
+    });
+    const old = (lsn: number, prev: RecordChain) => from(prev, epochs(1, data(part(lsn, [0]))));
+    const chainAt = (lsn: number) => chainAfter(data(part(lsn, [0]))(start));
+
+    test('what slipped in behind a newer epoch is not where the next one goes on', async () => {
+      const stream = await unfenced(
+        epochs(1, data(part(10, [0]))),
+        leader(2),
+        old(14, chainAt(12)),
+        old(16, chainAt(14)),
+      );
+      expect(await readStreamEnd(stream, 2)).toMatchObject({ seq: 4, epoch: 2, held: 11n, chain: chainAt(10) });
+      const behind = await unfenced(
+        epochs(1, data(part(10, [0]))),
+        leader(2),
+        old(14, chainAt(12)),
+        from(chainAt(10), epochs(2, data(part(12, [0])))),
+        old(18, chainAt(16)),
+      );
+      expect(await readStreamEnd(behind, 2)).toMatchObject({ seq: 5, epoch: 2, held: 13n, chain: chainAt(12) });
+    });
+
+    test('nor is it for the epoch after that', async () => {
+      const stream = await unfenced(
+        epochs(1, data(part(10, [0]))),
+        leader(2),
+        old(14, chainAt(12)),
+        from(chainAt(10), leader(3)),
+      );
+      expect(await readStreamEnd(stream, 3)).toMatchObject({ seq: 4, epoch: 3, held: 11n, chain: chainAt(10) });
+    });
+
+    test('an epoch that was meant to start and did not changes nothing', async () => {
+      const stream = await unfenced(leader(1), epochs(1, data(part(10, [0]))));
+      expect(await readStreamEnd(stream, 7)).toMatchObject({ seq: 2, epoch: 1, chain: chainAt(10) });
+    });
+  });
+
   test('when the data has expired, the transaction at the position does not count', async () => {
     const stream = await streamOf(data(part(10, [0])), leader(2));
     await stream.trim(2);

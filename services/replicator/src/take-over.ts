@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { ReplicationSession, SlotState, SourceDatabase } from '@shapecast/change-source';
 import { ShapecastError } from '@shapecast/errors';
-import { encodeRecord, POSITION_ZERO } from '@shapecast/log';
-import type { Messaging, SourceRecord, TxStream } from '@shapecast/messaging';
-import { emitEvent, type Logger } from '@shapecast/service-kit';
+import { encodeRecord, formatRefusal, POSITION_ZERO } from '@shapecast/log';
+import { BUCKETS, type FormatRecord, type Messaging, type SourceRecord, type TxStream } from '@shapecast/messaging';
+import { emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
 import { findBreak, type Break } from './continuity.ts';
+import { refuseBesideLivingLeader } from './living-leader.ts';
 import { readStreamEnd, type StreamEnd } from './stream-end.ts';
 import { StoredSource } from './stored-source.ts';
 
@@ -13,6 +14,10 @@ export interface TakeOverOptions {
   readonly holder: string;
   readonly slotName: string;
   readonly shards: number;
+  /** How often a leader tells that it lives. */
+  readonly heartbeatMs: number;
+  /** Copies that the tx stream must have (spec O 8.2.1). */
+  readonly minStreamReplicas: number;
 }
 
 /** An epoch of this process: its leader record is stored, so nobody before it can publish any more. */
@@ -28,6 +33,7 @@ export interface Epoch {
 
 /** A successor cannot be slower than this without somebody else publishing all the time. */
 const LEADER_ATTEMPTS = 10;
+const STREAM_RECHECK_MS = 500;
 
 /**
  * From a session that holds the lock to the right to publish: decides whether the stored history goes on (spec R 6.5),
@@ -39,26 +45,39 @@ export async function takeOver(
     readonly messaging: Messaging;
     readonly session: ReplicationSession;
     readonly database: SourceDatabase;
+    readonly clock: Clock;
     readonly log: Logger;
   },
   options: TakeOverOptions,
   signal: AbortSignal,
 ): Promise<Epoch> {
   const { messaging, session, log } = deps;
-  const stored = await StoredSource.open(messaging, options.sourceId);
-  const found = stored.record && (await findStream(messaging, stored, options.sourceId));
+  await refuseUnknownFormats(messaging, options.sourceId);
+  let stored = await StoredSource.open(messaging, options.sourceId);
   const { identity, slot } = session;
+  const { systemId, timeline, database } = identity;
+  if (stored.record !== undefined && stored.record.systemId !== systemId) {
+    await refuseBesideLivingLeader(deps, { ...options, systemId }, signal);
+    stored = await StoredSource.open(messaging, options.sourceId);
+  }
+  let found = stored.record && (await findStream(messaging, stored, options.sourceId));
+  if (stored.record && found === undefined) {
+    // Servers that are starting may not know their streams yet, and all shapes depend on the answer.
+    await deps.clock.sleep(STREAM_RECHECK_MS, signal);
+    found = await findStream(messaging, stored, options.sourceId);
+  }
   let { walLsn } = identity;
   if (found && walLsn < found.end.chain.position.lsn) walLsn = (await deps.database.progress(signal)).walLsn;
   const why = findBreak(
     { record: stored.record, stream: found?.end, divergedIncarnation: stored.divergedIncarnation },
     { identity, walLsn, slot, ...options },
   );
-  const { systemId, timeline } = identity;
   if (why === undefined && found !== undefined && stored.record !== undefined) {
+    await requireReplicas(found.stream, options);
     const epoch = await startEpoch(found, stored, options.holder);
-    const now: SourceRecord = { ...stored.record, timeline, ...publicationOf(slot) };
-    const same = now.timeline === stored.record.timeline && now.publicationOid === stored.record.publicationOid;
+    const now: SourceRecord = { ...stored.record, timeline, database, ...publicationOf(slot) };
+    const before = stored.record;
+    const same = (['timeline', 'database', 'publicationOid'] as const).every((name) => now[name] === before[name]);
     if (!same && !(await stored.publish(now))) throw fenced('wrote the source record');
     return epoch;
   }
@@ -66,9 +85,17 @@ export async function takeOver(
   logSwitch(log, stored.record?.incarnation, epoch.incarnation, why ?? 'stream_lost');
   const { slotName, shards } = options;
   const { incarnation } = epoch;
-  const record: SourceRecord = { incarnation, shards, systemId, timeline, slotName, ...publicationOf(slot) };
+  const record: SourceRecord = { incarnation, shards, systemId, timeline, database, slotName, ...publicationOf(slot) };
   if (!(await stored.publish(record))) throw fenced('wrote the source record');
   return epoch;
+}
+
+/** A program that was put back to an older version leaves the source to newer ones (spec O F179). */
+async function refuseUnknownFormats(messaging: Messaging, source: string): Promise<void> {
+  const formats = await messaging.registries.open<FormatRecord>(BUCKETS.formats.name);
+  const used = (await formats.get(source))?.value;
+  const message = used && formatRefusal({ record: used.record });
+  if (message !== undefined) throw new ShapecastError('FORMAT_UNKNOWN', message, { type: 'format_unknown' });
 }
 
 interface FoundStream {
@@ -85,10 +112,10 @@ async function findStream(
   source: string,
 ): Promise<FoundStream | undefined> {
   const incarnation = stored.record?.incarnation ?? 0;
-  const stream = await messaging.txStreams.open({ source, incarnation });
+  const stream = await messaging.txStreams.open({ source, incarnation }, { reconcile: true });
   if (!stream) return undefined;
   const { createdAt, lastSeq } = await stream.info();
-  const end = await readStreamEnd(stream);
+  const end = await readStreamEnd(stream, stored.begunEpoch(incarnation));
   if (end) return { stream, incarnation, createdAt, end };
   const { copy } = stored;
   // Sequences of another storage mean nothing here, and a stream shorter than the copy has lost something.
@@ -101,7 +128,9 @@ async function findStream(
 async function startEpoch(found: FoundStream, stored: StoredSource, holder: string): Promise<Epoch> {
   const { stream, incarnation, createdAt } = found;
   let { end } = found;
-  const epoch = end.epoch + 1;
+  const begun = stored.begunEpoch(incarnation);
+  const epoch = Math.max(end.epoch, begun) + 1;
+  if (!(await stored.begin(incarnation, epoch))) throw fenced('starts an epoch');
   for (let attempt = 0; attempt < LEADER_ATTEMPTS; attempt++) {
     const payload = encodeRecord({ kind: 'leader', incarnation, epoch, prev: end.chain, holder });
     // Unique: two replicators that want the same epoch must not be taken for one that repeats itself.
@@ -110,7 +139,7 @@ async function startEpoch(found: FoundStream, stored: StoredSource, holder: stri
     if (outcome.kind === 'stored') {
       return { incarnation, epoch, stream, createdAt, stored, end: { ...end, epoch, seq: outcome.seq } };
     }
-    const now = await readStreamEnd(stream);
+    const now = await readStreamEnd(stream, begun);
     if (!now || now.epoch >= epoch) throw fenced('started an epoch');
     end = now;
   }
@@ -128,6 +157,10 @@ async function startIncarnation(
     const incarnation = await stored.allocate();
     if (incarnation === undefined) throw fenced('allocated an incarnation');
     const stream = await messaging.txStreams.create({ source: options.sourceId, incarnation });
+    await requireReplicas(stream, options).catch(async (error: unknown) => {
+      await messaging.txStreams.delete(stream.id);
+      throw error;
+    });
     const { createdAt, lastSeq } = await stream.info();
     // Used already, though the registries do not know it (F97): its number is taken.
     if (lastSeq > 0) continue;
@@ -140,6 +173,16 @@ async function startIncarnation(
       options.holder,
     );
   }
+}
+
+/** What the settings ask for is not always what the servers have (spec O 8.2.1). */
+async function requireReplicas(stream: TxStream, { minStreamReplicas }: TakeOverOptions): Promise<void> {
+  const { replicas } = await stream.info();
+  if (replicas >= minStreamReplicas) return;
+  const text =
+    `The tx stream has ${replicas} ${replicas === 1 ? 'copy' : 'copies'} and must have ${minStreamReplicas}, or a failure of one NATS server ` +
+    'loses data: use a NATS cluster of three servers, or set SHAPECAST_ALLOW_UNSAFE=true for development.';
+  throw new ShapecastError('SOURCE_MISCONFIGURED', text, { type: 'stream_not_replicated' });
 }
 
 function logSwitch(log: Logger, from: number | undefined, to: number, reason: Break): void {

@@ -10,6 +10,7 @@ import {
   redisConfig,
   redisConnection,
   redisNames,
+  redisProblems,
   systemClock,
   type Logger,
 } from '@shapecast/service-kit';
@@ -74,7 +75,10 @@ async function main(): Promise<number> {
 /** Replicators have nothing to do with Redis, so its address need not be there. */
 function openStore(deps: { readonly clock: typeof systemClock; readonly log: Logger }) {
   if (!process.env['SHAPECAST_REDIS_URL']) return undefined;
-  return openRedisShapeStore(redisConnection(parseConfig(z.object(redisConfig), redisNames, process.env)), deps);
+  return openRedisShapeStore(
+    redisConnection(parseConfig(z.object(redisConfig), redisNames, process.env, redisProblems)),
+    deps,
+  );
 }
 
 try {

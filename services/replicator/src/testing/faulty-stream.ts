@@ -13,12 +13,16 @@ export class FaultyConnection {
   fate: (payload: Uint8Array) => Fate = () => 'ok';
   /** Sizes above this are cut into several messages. */
   maxPayloadBytes: number | undefined;
+  /** Of the streams, when it is not what they say. */
+  fencesPipelines: boolean | undefined;
   published = 0;
   /** Readers of streams wait for it. */
   beforeRead: Promise<void> = Promise.resolve();
   /** Told of every payload that really is in the stream. */
   onStored: (payload: Uint8Array) => void = () => undefined;
   killed = false;
+  /** NATS is not reached from here. */
+  cut = false;
   readonly #late: (() => Promise<PublishOutcome>)[] = [];
   readonly #messaging: Messaging;
 
@@ -27,7 +31,8 @@ export class FaultyConnection {
   }
 
   get messaging(): Messaging {
-    return { ...this.#messaging, txStreams: this.#wrapStreams(this.#messaging.txStreams) };
+    const txStreams = this.#wrapStreams(this.#messaging.txStreams);
+    return { ...this.#messaging, txStreams, connected: () => !this.cut && this.#messaging.connected() };
   }
 
   /** The replicator's way to Postgres. A killed process opens no sessions and confirms nothing, though its remains try to. */
@@ -73,18 +78,23 @@ export class FaultyConnection {
   #wrapStreams(streams: TxStreams): TxStreams {
     return {
       create: async (id: TxStreamId) => this.#wrap(await streams.create(id)),
-      open: async (id: TxStreamId) => {
-        const stream = await streams.open(id);
+      open: async (id: TxStreamId, options) => {
+        const stream = await streams.open(id, options);
         return stream && this.#wrap(stream);
       },
+      incarnations: (source) => streams.incarnations(source),
       delete: (id: TxStreamId) => streams.delete(id),
     };
   }
 
   #wrap(stream: TxStream): TxStream {
+    const limit = (): number => this.maxPayloadBytes ?? stream.maxPayloadBytes;
     return {
       id: stream.id,
-      maxPayloadBytes: this.maxPayloadBytes ?? stream.maxPayloadBytes,
+      get maxPayloadBytes() {
+        return limit();
+      },
+      fencesPipelines: this.fencesPipelines ?? stream.fencesPipelines,
       info: () => stream.info(),
       get: (seq) => stream.get(seq),
       last: () => (this.killed ? never() : stream.last()),
@@ -111,7 +121,9 @@ export class FaultyConnection {
       if (outcome.kind === 'stored') this.onStored(payload);
       return outcome;
     };
-    switch (this.fate(payload)) {
+    const limit = this.maxPayloadBytes;
+    if (limit !== undefined && payload.length > limit) throw new Error(`${payload.length} bytes exceed ${limit}`);
+    switch (this.cut ? 'lost' : this.fate(payload)) {
       case 'ok':
         return store().then((outcome) => (this.killed ? never() : outcome));
       case 'lost':

@@ -49,6 +49,11 @@ export interface PgWorldOptions {
   readonly adminUrl?: string;
   readonly source?: Partial<PgChangeSourceOptions>;
   readonly database?: Partial<PgSourceDatabaseOptions>;
+  /** Of the tx streams; one copy of 256 MiB unless given. */
+  readonly streamReplicas?: number;
+  readonly streamMaxBytes?: number;
+  /** Holders that pipeline at once on a NATS cluster: as those do that have led for a while. */
+  readonly pipelining?: readonly string[];
   /** By holder. */
   readonly gates?: Readonly<Record<string, SessionGate>>;
 }
@@ -61,8 +66,8 @@ export async function openPgWorld(natsUrl: string, options: PgWorldOptions = {})
   const slotName = `slot_${id}`;
   const publicationName = `publication_${id}`;
   const abort = new AbortController();
-  const openMessaging = () =>
-    openNatsMessaging({ url: natsUrl, streamMaxBytes: 256 * 1024 ** 2, streamReplicas: 1 }, deps, abort.signal);
+  const { streamReplicas = 1, streamMaxBytes = 256 * 1024 ** 2 } = options;
+  const openMessaging = () => openNatsMessaging({ url: natsUrl, streamMaxBytes, streamReplicas }, deps, abort.signal);
   const messaging = await openMessaging();
   const sourceDatabase = openPgSourceDatabase({ url: database.url, publicationName, ...options.database }, deps);
   const closing: (() => Promise<void>)[] = [];
@@ -83,6 +88,7 @@ export async function openPgWorld(natsUrl: string, options: PgWorldOptions = {})
     async start(holder, settings = {}, url = database.url) {
       const own = await openMessaging();
       const connection = new FaultyConnection(own);
+      if (options.pipelining?.includes(holder)) connection.fencesPipelines = true;
       const replicator = createReplicator(
         {
           ...deps,

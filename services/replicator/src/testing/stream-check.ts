@@ -23,22 +23,31 @@ export interface StreamContent {
   readonly records: TxRecord[];
   readonly epochs: number[];
   readonly chain: RecordChain | undefined;
+  readonly passed: number;
 }
 
 /**
  * Reads a whole stream as a router would and throws at the first thing a router must not see: a hole, a duplicate, a
- * broken chain, an epoch that goes back, a transaction inside another (spec R 9.6.2).
+ * broken chain, an epoch that goes back, a transaction inside another (spec R 9.6.2). On a NATS cluster records of an epoch that is
+ * over may be stored, which routers pass over: `passed` counts them.
  */
 export async function readContent(stream: TxStream): Promise<StreamContent> {
   const decoder = new RecordDecoder();
   const assembler = new SliceAssembler({ decoder });
   const content = { transactions: [] as StreamedTransaction[], records: [] as TxRecord[], epochs: [] as number[] };
   let chain: RecordChain | undefined;
+  let passed = 0;
   const { firstSeq, lastSeq } = await stream.info();
   for (let seq = firstSeq; seq <= lastSeq; seq++) {
     const message = await stream.get(seq);
     if (message?.seq !== seq) throw new Error(`sequence ${seq} is missing`);
     const raw = decoder.decode(message.payload);
+    if (!stream.fencesPipelines && raw.epoch < (content.epochs.at(-1) ?? 0)) {
+      passed += 1;
+      continue;
+    }
+    // What was trimmed took the beginning of its epoch along.
+    if (seq === firstSeq && seq > 1) content.epochs.push(raw.epoch);
     checkEpoch(content.epochs, raw);
     const record = assembler.accept(raw);
     if (!record) continue;
@@ -51,7 +60,7 @@ export async function readContent(stream: TxStream): Promise<StreamContent> {
     content.records.push(record);
     chain = chainAfter(record);
   }
-  return { ...content, chain };
+  return { ...content, chain, passed };
 }
 
 function addPart(

@@ -43,6 +43,7 @@ async function guarding(policy: GuardPolicy, options: { readonly connect?: boole
   const clock: Clock = {
     ...systemClock,
     now: () => world.now,
+    wall: () => world.now,
     sleep: async (ms, signal) => {
       await new Promise((resolve) => setImmediate(resolve));
       signal?.throwIfAborted();

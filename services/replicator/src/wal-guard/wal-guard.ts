@@ -1,7 +1,7 @@
 import type { GuardedSlot, SlotHold } from '@shapecast/change-source';
 import { ShapecastError } from '@shapecast/errors';
 import { BUCKETS, type GuardRecord, type Registries, type SourceRecord } from '@shapecast/messaging';
-import { emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
+import { emitEvent, wallTime, type Clock, type Logger } from '@shapecast/service-kit';
 import type { SessionGate } from '../session-gate.ts';
 import { WalMeter, type GuardStage, type GuardView, type WalBudget } from './budget.ts';
 import { Recovery } from './recovery.ts';
@@ -179,16 +179,17 @@ export class WalGuard {
       hold = await this.#drop(signal);
       if (hold === undefined) return;
       this.#view = undefined;
-      const since = this.#deps.clock.now();
+      const since = wallTime(this.#deps.clock);
+      const began = this.#deps.clock.now();
       this.#stale = { since, reason };
       const message = `The replication slot was dropped. ${reason} Shapes are stale until the source starts anew.`;
       emitEvent(this.#log, 'warning', { type: 'source_stale', message });
       const held = AbortSignal.any([signal, hold.lost]);
       await this.#untilStale(since, reason, held);
-      await this.#sleep(since + this.#options.pauseMs - this.#deps.clock.now(), held);
+      await this.#sleep(began + this.#options.pauseMs - this.#deps.clock.now(), held);
       // It may have gone away again.
       await this.#untilStale(since, reason, held);
-      this.#log.info({ pausedMs: this.#deps.clock.now() - since }, 'the source starts anew');
+      this.#log.info({ pausedMs: this.#deps.clock.now() - began }, 'the source starts anew');
     } finally {
       await hold?.release();
       this.#stale = undefined;
