@@ -14,6 +14,7 @@ import {
   parseConfig,
   redisConfig,
   redisNames,
+  redisProblems,
   streamId,
   type Environment,
 } from '@shapecast/service-kit';
@@ -38,7 +39,10 @@ export const routerConfig = z.object({
     1,
   ),
   subsetTimeoutMs: milliseconds(30_000, 'How long Postgres may work on a subset query.'),
-  windowBytes: bytes(16 * 1024 * 1024, 'Size of the stream records kept decoded for the shards of this process.'),
+  prefetchBytes: bytes(
+    32 * 1024 * 1024,
+    'Size of the stream records that this process reads ahead of its shards, all of them together.',
+  ),
   maxScannedClauses: count(
     DEFAULT_MAX_SCANNED_CLAUSES,
     'Different where clauses of one table that no index serves; shapes beyond it are refused.',
@@ -47,7 +51,7 @@ export const routerConfig = z.object({
     60_000,
     'How long a shard may be stuck on a transaction; then it is started again, and next the shapes concerned rotate.',
   ).refine((ms) => ms >= MIN_STALL_GRACE_MS, 'expected at least 10s'),
-  heartbeatMs: milliseconds(1_000, 'How often this router tells the others that it lives; at least twice in a lease.'),
+  heartbeatMs: milliseconds(500, 'How often this router tells the others that it lives; at least twice in a lease.'),
   tombstoneGraceMs: milliseconds(120_000, 'How long the data of an ended shape stays readable for those who read it.'),
   cleanupIntervalMs: milliseconds(10_000, 'How often the data of ended shapes is deleted.'),
   snapshotFirstRowTimeoutMs: milliseconds(
@@ -81,6 +85,11 @@ export const routerConfig = z.object({
     10_000,
     'How often the catalog is compared with the tables that have shapes: DDL, and partitions that came or went.',
   ),
+  redisReplicas: count(
+    undefined,
+    'Replicas of a Redis that must have a change before it counts as durable. Unset: one, if there is any.',
+    0,
+  ),
   maxLogBytes: bytes(1024 ** 3, 'JSON bytes that the log of every shape may have; a shape with more rotates.'),
   maxLogRatio: count(4, 'A log may also have this many times the bytes of its snapshot.', 1),
   maxShapes: count(
@@ -106,7 +115,7 @@ export const routerConfigNames = {
   snapshotConcurrency: ['SHAPECAST_SNAPSHOT_CONCURRENCY'],
   subsetConcurrency: ['SHAPECAST_SUBSET_CONCURRENCY'],
   subsetTimeoutMs: ['SHAPECAST_SUBSET_TIMEOUT'],
-  windowBytes: ['SHAPECAST_ROUTER_WINDOW_BYTES'],
+  prefetchBytes: ['SHAPECAST_ROUTER_PREFETCH'],
   maxScannedClauses: ['SHAPECAST_MAX_SCANNED_CLAUSES'],
   stallGraceMs: ['ELECTRIC_FLUSH_STALL_GRACE_PERIOD'],
   heartbeatMs: ['SHAPECAST_ROUTER_HEARTBEAT'],
@@ -121,6 +130,7 @@ export const routerConfigNames = {
   snapshotResumableBytes: ['SHAPECAST_SNAPSHOT_RESUMABLE_BYTES'],
   snapshotLeaseMs: ['SHAPECAST_LEASE_SNAPSHOT'],
   catalogCheckMs: ['ELECTRIC_TWEAKS_SCHEMA_RECONCILER_PERIOD'],
+  redisReplicas: ['SHAPECAST_REDIS_REPLICAS'],
   maxLogBytes: ['SHAPECAST_MAX_LOG_BYTES'],
   maxLogRatio: ['SHAPECAST_MAX_LOG_RATIO'],
   maxShapes: ['ELECTRIC_MAX_SHAPES', 'ELECTRIC_EXPERIMENTAL_MAX_SHAPES'],
@@ -135,6 +145,7 @@ export type RouterConfig = z.output<typeof routerConfig>;
 export function parseRouterConfig(env: Environment): RouterConfig {
   return parseConfig(routerConfig, routerConfigNames, env, (config) => [
     ...databaseProblems(config),
+    ...redisProblems(config),
     ...heartbeatProblems(config),
   ]);
 }

@@ -1,6 +1,14 @@
 import { randomUUID } from 'node:crypto';
+import { getHeapStatistics } from 'node:v8';
 import { connectionBudget, openPgSourceDatabase, permitLimits, type SourceDatabase } from '@shapecast/change-source';
-import { eventsSubject, Installation, openNatsMessaging, SharedPermits, type Messaging } from '@shapecast/messaging';
+import {
+  eventsSubject,
+  Installation,
+  openNatsMessaging,
+  SharedPermits,
+  type Messaging,
+  type SourceRecord,
+} from '@shapecast/messaging';
 import {
   configOrExit,
   databaseConnection,
@@ -17,6 +25,11 @@ import { openRedisShapeStore } from '@shapecast/shape-store';
 import { parseRouterConfig, storeLimits } from './config.ts';
 import { createRouter, type Router } from './router.ts';
 
+function heapUse(): number {
+  const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics();
+  return used / limit;
+}
+
 /** Composition root of the router service. */
 async function main(): Promise<void> {
   const config = configOrExit(parseRouterConfig, process.env);
@@ -24,11 +37,16 @@ async function main(): Promise<void> {
   const routerId = config.instanceId ?? randomUUID();
   const fields = { service: 'router', instance: routerId, source: config.sourceId };
   const { log, events } = openProcessLog(config, fields, { env: process.env, clock });
-  const store = openRedisShapeStore({ ...redisConnection(config), limits: storeLimits(config) }, { clock, log });
+  const limits = storeLimits(config);
+  const store = openRedisShapeStore(
+    { ...redisConnection(config), replicas: config.redisReplicas, limits },
+    { clock, log },
+  );
   let messaging: Messaging | undefined;
   let database: SourceDatabase | undefined;
   let permits: { close(): Promise<void> } | undefined;
   let router: Router | undefined;
+  let source: SourceRecord | undefined;
   const installation = new Installation();
   const starting: HealthReport = { ready: false, status: 'starting' };
   const service: Component = {
@@ -52,17 +70,18 @@ async function main(): Promise<void> {
           poolSize: config.poolSize,
           firstRowTimeoutMs: config.snapshotFirstRowTimeoutMs,
           safetyTimeoutMs: config.snapshotSafetyTimeoutMs,
+          expected: () => source,
           connection: databaseConnection(config),
         },
         { clock, log, permits: shared },
       );
       installation.join({ registries: connected.registries, clock, log }, signal);
       router = createRouter(
-        { messaging: connected, store, database, clock, log },
+        { messaging: connected, store, database, clock, log, onSource: (record) => (source = record) },
         {
           source: config.sourceId,
           routerId,
-          windowBytes: config.windowBytes,
+          prefetchBytes: config.prefetchBytes,
           snapshotConcurrency: config.snapshotConcurrency,
           snapshotBytesPerSecond: config.snapshotMaxBytesPerSecond,
           snapshotMaxBytes: config.snapshotMaxBytes,
@@ -72,6 +91,8 @@ async function main(): Promise<void> {
           subsetTimeoutMs: config.subsetTimeoutMs,
           maxScannedClauses: config.maxScannedClauses,
           heartbeatMs: config.heartbeatMs,
+          leaseMs: config.routerLeaseMs,
+          heapUse,
           stallGraceMs: config.stallGraceMs,
           sweepGraceMs: config.tombstoneGraceMs,
           sweepIntervalMs: config.cleanupIntervalMs,

@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { encodeShardHint, shardHintSubject, type Hints, type RotationJournal } from '@shapecast/messaging';
 import { emitEvent, type Logger } from '@shapecast/service-kit';
-import type {
-  AppendBatch,
-  ShapeFailure,
-  ShapeStore,
-  ShardId,
-  ShardMeta,
-  ShardShapes,
-  ShardState,
-  WriteOutcome,
+import {
+  DATA_LOST,
+  type AppendBatch,
+  type ShapeFailure,
+  type ShapeStore,
+  type ShardId,
+  type ShardMeta,
+  type ShardShapes,
+  type ShardState,
+  type WriteOutcome,
 } from '@shapecast/shape-store';
 import type { ShardIndex } from './matching/shard-index.ts';
 import type { Doubt, HeldTransaction, StepStart } from './matching/step.ts';
@@ -46,6 +47,12 @@ export class OwnedShard {
   readonly #deps: OwnedShardDeps;
   readonly #owner = randomUUID();
   #state: ShardState | undefined;
+  /** Shapes that are not live are to end before anything else is done about them. */
+  #unfinishedDue = false;
+  /** Connection to the store on which everything was found as it is known here. */
+  #vouched: string | undefined;
+  /** Version of the set of shapes that was loaded while another router owned the shard. */
+  #prepared: string | undefined;
 
   constructor(deps: OwnedShardDeps, id: ShardId, limits: StepLimits) {
     this.#deps = deps;
@@ -71,16 +78,27 @@ export class OwnedShard {
   }
 
   /** Takes the shard over in the store. It is owned once what this returns is loaded. */
-  acquire(): Promise<ShardMeta> {
+  acquire(): ReturnType<ShapeStore['acquire']> {
     return this.#deps.store.acquire(this.id, this.#owner);
+  }
+
+  /** Loads the shapes while another router owns the shard, so that only what changes until then is left for `load`. */
+  async prepare(): Promise<void> {
+    const { ver, shapes } = await this.#deps.store.loadShapes(this.id);
+    this.index.reset(shapes);
+    this.#prepared = ver;
   }
 
   /** Takes the store's state of the shard for the truth. */
   async load(meta: ShardMeta): Promise<void> {
-    const shapes = await this.#loadAll();
-    this.index.reset(shapes.shapes);
+    let ver = await this.#loadRest();
+    if (ver === undefined) {
+      const shapes = await this.#loadAll();
+      this.index.reset(shapes.shapes);
+      ver = shapes.ver;
+    }
     this.offerDue = true;
-    this.#state = { epoch: meta.epoch, owner: meta.owner, ver: shapes.ver, cursor: meta.cursor };
+    this.#state = { epoch: meta.epoch, owner: meta.owner, ver, cursor: meta.cursor };
     this.held = undefined;
     this.pending.forget();
     this.stale = false;
@@ -106,9 +124,10 @@ export class OwnedShard {
     this.stale = false;
     const state = this.current();
     const delta = await this.#deps.store.loadDelta(this.id, state.ver);
-    if (delta?.ver === state.ver) return;
+    const known = typeof delta === 'object';
+    if (known && delta.ver === state.ver) return;
     this.offerDue = true;
-    if (delta) {
+    if (known) {
       this.index.apply(delta.changed);
       this.#state = { ...state, ver: delta.ver };
     } else {
@@ -117,6 +136,20 @@ export class OwnedShard {
       this.#state = { ...state, ver: shapes.ver };
     }
     this.pending.matchAgain(this.start());
+    if (delta === 'regressed') this.doubtUnfinished(state.cursor.seq);
+  }
+
+  /** What changed since `prepare`; undefined where all shapes have to be loaded. */
+  async #loadRest(): Promise<string | undefined> {
+    const prepared = this.#prepared;
+    this.#prepared = undefined;
+    if (prepared === undefined) return undefined;
+    const { store, journal } = this.#deps;
+    const [delta] = await Promise.all([store.loadDelta(this.id, prepared), journal.current()]);
+    if (typeof delta !== 'object') return undefined;
+    this.index.apply(delta.changed);
+    for (const { handle } of this.index.all()) if (journal.failureOf(handle)) return undefined;
+    return delta.ver;
   }
 
   /** All shapes; those that a store which went back has brought to life again are ended first (spec R 12.5.7). */
@@ -128,9 +161,13 @@ export class OwnedShard {
       const failure = journal.failureOf(handle);
       return failure ? [[handle, failure] as const] : [];
     });
-    if (undead.length === 0) return loaded;
-    log.warn({ handles: undead.length }, 'shapes that had ended are in the store again, ending them');
-    await this.rotate(undead);
+    const { damaged = [] } = loaded;
+    if (undead.length === 0 && damaged.length === 0) return loaded;
+    if (undead.length > 0) {
+      log.warn({ handles: undead.length }, 'shapes that had ended are in the store again, ending them');
+    }
+    if (damaged.length > 0) log.error({ handles: damaged }, 'the store has lost what these shapes are of, ending them');
+    await this.rotate([...undead, ...damaged.map((handle) => [handle, DATA_LOST] as const)]);
     return store.loadShapes(this.id);
   }
 
@@ -195,10 +232,31 @@ export class OwnedShard {
     await this.refresh();
   }
 
-  /** Readers may have seen snapshot chunks that a store that went back no longer has (R 12.5.8). */
+  /** The store went back, or may have. `before` is the sequence that the shard had come to, if it is known. */
+  doubtUnfinished(before?: number): void {
+    const { seq } = this.current().cursor;
+    this.#unfinishedDue = true;
+    if (before === undefined) return;
+    emitEvent(this.#deps.log, 'store_regressed', { shard: this.id.shard, from: before, to: seq });
+  }
+
+  /** Ends shapes of which readers may have seen snapshot chunks that a store that went back no longer has (R 12.5.8). */
   async endUnfinished(): Promise<void> {
+    if (!this.#unfinishedDue) return;
     const unfinished = [...this.index.all()].filter(({ record }) => record.state !== 'live');
     await this.rotate(unfinished.map(({ handle }) => [handle, UNFINISHED] as const));
-    this.stale = true;
+    this.#unfinishedDue = false;
+    await this.refresh();
+  }
+
+  /** Tells the store that nothing was lost when the connection was, once it has been found as it is known here (R 12.5.2). */
+  async vouch(connection: string): Promise<void> {
+    if (this.#unfinishedDue || this.stale) return;
+    if (await this.#deps.store.vouch(this.id, this.current())) this.#vouched = connection;
+  }
+
+  /** The connection to the store was made anew since somebody looked whether anything was lost. */
+  get doubtful(): boolean {
+    return this.#deps.store.connectionOf(this.id) !== this.#vouched;
   }
 }

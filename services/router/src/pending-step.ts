@@ -2,7 +2,7 @@ import type { Relation } from '@shapecast/log';
 import type { ShardIndex } from './matching/shard-index.ts';
 import { Step, type StepStart } from './matching/step.ts';
 import { concernedBy } from './stall/concerned.ts';
-import type { TakeLimits } from './stream/record-window.ts';
+import type { TakeLimits } from './stream/window-reader.ts';
 import type { StreamRecord } from './stream/stream-record.ts';
 
 export interface StepLimits {
@@ -41,6 +41,8 @@ export class PendingStep {
   #conflicts = 0;
   /** Records up to here go one by one. */
   #aloneUntil = 0;
+  /** The next record goes alone, and perhaps without being evaluated. */
+  #trial: 'alone' | 'skip' | undefined;
 
   constructor(index: ShardIndex, limits: StepLimits) {
     this.#index = index;
@@ -70,9 +72,33 @@ export class PendingStep {
     return next === undefined ? new Set() : concernedBy(next.record, this.#index);
   }
 
+  /** Appends in a row that a new version of the set of shapes made void. */
+  get conflicts(): number {
+    return this.#conflicts;
+  }
+
   /** A relation whose shapes have to be compiled before `collect` goes on. */
   get waitsFor(): Relation | undefined {
     return this.#waitsFor;
+  }
+
+  /** The next record that is at hand, taken from the stream but not looked into. */
+  next(read: (limits: TakeLimits) => readonly StreamRecord[]): StreamRecord | undefined {
+    if (this.#step === undefined && this.#ahead.length === 0) {
+      this.#ahead = [...read({ maxRecords: 1, maxChanges: Infinity, maxBytes: Infinity })];
+    }
+    return this.#records[0] ?? this.#ahead[0];
+  }
+
+  /** The next record goes alone until it is appended; with 'skip' its changes are passed over. */
+  try(how: 'alone' | 'skip'): void {
+    this.#trial = how;
+  }
+
+  /** Handles of the shapes that would miss what is passed over. */
+  skipped(): ReadonlySet<string> {
+    const [record] = this.#records;
+    return this.#trial === 'skip' && record ? concernedBy(record.record, this.#index) : new Set();
   }
 
   /**
@@ -98,7 +124,7 @@ export class PendingStep {
       for (const [i, record] of records.entries()) {
         // One record can be of many shapes, and so many entries.
         const full = this.#isFull();
-        if (!full) this.#waitsFor = this.#index.uncompiled(record.record);
+        if (!full && this.#trial !== 'skip') this.#waitsFor = this.#index.uncompiled(record.record);
         if (full || this.#waitsFor !== undefined) {
           this.#ahead = [...records.slice(i), ...this.#ahead];
           return undefined;
@@ -106,7 +132,7 @@ export class PendingStep {
         if (this.#step === undefined) this.#since = nowMs;
         this.#step ??= new Step(this.#index, start);
         try {
-          if (!this.#step.add(record)) return record;
+          if (!this.#step.add(record, this.#trial === 'skip')) return record;
         } catch (error) {
           this.#ahead = [...records.slice(i), ...this.#ahead];
           this.#setAside(record, start, error);
@@ -132,7 +158,7 @@ export class PendingStep {
   matchAgain(start: StepStart): void {
     if (this.#step === undefined) return;
     this.#step = new Step(this.#index, start);
-    for (const record of this.#records) this.#step.add(record);
+    for (const record of this.#records) this.#step.add(record, this.#trial === 'skip');
   }
 
   /**
@@ -180,6 +206,7 @@ export class PendingStep {
   /** The step was appended. */
   done(): void {
     this.#conflicts = 0;
+    this.#trial = undefined;
     this.#clear();
   }
 
@@ -201,7 +228,7 @@ export class PendingStep {
     const step = this.#step;
     const last = this.#records.at(-1);
     return (
-      (last !== undefined && last.seq <= this.#aloneUntil) ||
+      (last !== undefined && (last.seq <= this.#aloneUntil || this.#trial !== undefined)) ||
       this.#changes >= maxStepChanges ||
       this.#bytes >= maxStepBytes ||
       this.#records.length >= maxLingerRecords ||

@@ -293,6 +293,26 @@ export function describeRouter(name: string, openStore: () => ShapeStore): void 
       expect(await rowsOf(harness, again)).toEqual(expected(harness));
     });
 
+    test('F112 a stream that began later under the same number ends the shapes, however its records fit', async () => {
+      const harness = await start({ shards: 1 });
+      const one = await harness.startRouter('one');
+      const shape = await harness.createShape();
+      const insert = (id: string) => harness.commit((tx) => tx.insert(harness.items, { id, owner: 'a', note: null }));
+      insert('1');
+      await settled(harness, shape);
+      await one.stop();
+      insert('2');
+      await harness.beginAgain();
+      insert('3');
+      await harness.flush();
+      await harness.startRouter('two');
+      await waitFor(async () => (await harness.store.readHead(shape.shard, shape.handle))?.state === 'dead');
+      const next = await harness.createShape();
+      insert('4');
+      await settled(harness, next);
+      expect(await rowsOf(harness, next)).toEqual(expected(harness));
+    });
+
     test('a trimmed stream is no gap when nothing of it was missing', async () => {
       const harness = await start({ shards: 1 });
       const one = await harness.startRouter('one');

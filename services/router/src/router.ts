@@ -21,14 +21,18 @@ import {
   type Logger,
 } from '@shapecast/service-kit';
 import type { ShapeStore } from '@shapecast/shape-store';
+import { Admission } from './home/admission.ts';
 import { Latch } from './latch.ts';
 import { Membership } from './membership/membership.ts';
-import { assignShards } from './membership/rendezvous.ts';
+import { MemoryPressure, type MemoryRemedy } from './membership/memory-pressure.ts';
+import { Ownership } from './membership/ownership.ts';
+import { StoreReach } from './membership/store-reach.ts';
 import type { MatchingReport } from './matching/matching-report.ts';
 import { PoolConditions } from './pool-conditions.ts';
 import { DatabaseRest } from './sleep/database-rest.ts';
 import { SourceShards } from './source-shards.ts';
 import { SnapshotQueue } from './snapshot/snapshot-queue.ts';
+import { VersionGate } from './snapshot/version-gate.ts';
 import { SubsetServer } from './subset/subset-server.ts';
 import { TableRecords } from './table-records.ts';
 import { DEFAULT_WORKER_OPTIONS, type ShardWorkerOptions } from './shard-worker.ts';
@@ -41,14 +45,16 @@ export interface RouterDeps {
   readonly database: SourceDatabase;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Told what the source is replicated from, before anything is done with it. */
+  readonly onSource?: (record: SourceRecord) => void;
 }
 
 export interface RouterOptions {
   readonly source: string;
   /** Unique among the routers of the source; `[A-Za-z0-9_-]+`. */
   readonly routerId: string;
-  /** Encoded size of the stream records kept decoded for the shards. */
-  readonly windowBytes?: number;
+  /** Size of the stream records read ahead for all shards together (spec O 3.3). */
+  readonly prefetchBytes?: number;
   /** Snapshots at a time. */
   readonly snapshotConcurrency?: number;
   /** Encoded bytes of snapshots that all routers of the source together store (spec O 3.2). */
@@ -70,9 +76,15 @@ export interface RouterOptions {
   /** Different where clauses of one table that no index serves; shapes beyond it are refused (spec W 9.12). */
   readonly maxScannedClauses?: number;
   readonly heartbeatMs?: number;
+  /** Silence after which a router does not count as living. */
+  readonly leaseMs?: number;
+  /** How much of the heap's limit the process uses, from 0 to 1. */
+  readonly heapUse?: () => number;
+  /** How often that is looked at. */
+  readonly memoryLookMs?: number;
   /** How often the catalog is compared with the tables that have shapes (spec R 7.15, 10.3.6). */
   readonly catalogCheckMs?: number;
-  /** How long a shard that another live router still owns is left to it to hand over. */
+  /** How long a live router has to hand over a shard whose next owner is prepared; also when it stops. */
   readonly handoverMs?: number;
   /** How long the data of an ended shape stays readable (spec R 14.8). */
   readonly sweepGraceMs?: number;
@@ -88,6 +100,11 @@ export interface Router extends Component {
   report(): HealthReport;
 }
 
+const HAND_OVER_MS = 1_500;
+const HAND_OVER_LOOK_MS = 10;
+/** The registry may be away; then there is nobody to say it to. */
+const GOODBYE_MS = 1_000;
+const MEMORY_LOOK_MS = 2_000;
 const SWEEP_INTERVAL_MS = 10_000;
 const SWEEP_GRACE_MS = 120_000;
 const CATALOG_CHECK_MS = 10_000;
@@ -126,32 +143,62 @@ class RouterService implements Router {
   #stopServing: readonly (() => void)[] = [];
   #record: SourceRecord | undefined;
   #shards: SourceShards | undefined;
-  /** When this router first wanted a shard that another one still owns. */
-  readonly #wantedSince = new Map<number, number>();
-  #wanted: ReadonlySet<number> | undefined;
+  readonly #ownership: Ownership;
+  readonly #admission: Admission;
+  readonly #reach: StoreReach;
+  readonly #gate = new VersionGate();
+  #memory: MemoryRemedy = { share: 1, most: undefined };
+  #stopping = false;
 
   constructor(given: RouterDeps, options: RouterOptions) {
     this.#conditions = new ConditionBoard(given.clock);
     const sleepDeps = { ...given, registries: given.messaging.registries };
     this.#sleep = new SourceSleep(sleepDeps, options.source);
     this.#rest = new DatabaseRest({ ...given, sleep: this.#sleep });
-    this.#pools = new PoolConditions(this.#rest.database, { clock: given.clock, board: this.#conditions });
+    this.#admission = new Admission(
+      { ...given, registries: given.messaging.registries, database: this.#rest.database },
+      { source: options.source, routerId: options.routerId, onChange: () => this.#wake.set() },
+    );
+    this.#pools = new PoolConditions(this.#admission.database, { clock: given.clock, board: this.#conditions });
     const deps = { ...given, database: this.#pools.database };
     this.#deps = deps;
     this.#options = options;
     this.#log = deps.log.child({ component: 'router', source: options.source, router: options.routerId });
     const { clock, messaging } = deps;
     const { source, routerId } = options;
+    this.#reach = new StoreReach(deps.store, clock);
     this.#membership = new Membership(
       { registries: messaging.registries, clock, log: this.#log },
-      { source, routerId, heartbeatMs: options.heartbeatMs ?? 1_000, busy: () => this.#busy() },
+      {
+        source,
+        routerId,
+        heartbeatMs: options.heartbeatMs ?? 500,
+        leaseMs: options.leaseMs ?? 3_000,
+        about: () => ({
+          busy: this.#busy(),
+          store: this.#reach.ok && this.#admission.granted,
+          ...(this.#admission.home === undefined ? {} : { home: this.#admission.home }),
+          ...(this.#memory.most === undefined ? {} : { most: this.#memory.most }),
+        }),
+      },
       () => this.#wake.set(),
+    );
+    this.#ownership = new Ownership(
+      { membership: this.#membership, clock },
+      { routerId, handoverMs: options.handoverMs ?? HAND_OVER_MS },
     );
     const { registries, hints } = messaging;
     this.#journal = new RotationJournal({ registries, clock, log: this.#log }, source);
     this.#handles = new HandleRecords({ registries, clock, log: this.#log }, source);
     this.#snapshots = new SnapshotQueue(
-      { ...deps, log: this.#log, rpc: messaging.rpc, hints, journal: this.#journal },
+      {
+        ...deps,
+        store: this.#gate.guard(deps.store),
+        log: this.#log,
+        rpc: messaging.rpc,
+        hints,
+        journal: this.#journal,
+      },
       {
         source,
         concurrency: options.snapshotConcurrency ?? 16,
@@ -183,10 +230,13 @@ class RouterService implements Router {
     const shards = this.#shards?.report() ?? [];
     const owned = shards.filter((shard) => shard.owned).length;
     const connected = messaging.connected() && store.connected();
-    const settled = this.#wanted !== undefined && owned === this.#wanted.size;
+    const { wanted } = this.#ownership;
+    const has = new Set(shards.flatMap((shard) => (shard.owned ? [shard.shard] : [])));
+    const settled = wanted !== undefined && [...wanted].every((shard) => has.has(shard));
     return {
-      ready: connected && settled,
-      status: this.#wanted === undefined || !connected ? 'starting' : settled ? 'active' : 'taking over',
+      ready: connected && settled && this.#admission.granted,
+      lastError: this.#admission.refusal,
+      status: wanted === undefined || !connected ? 'starting' : settled ? 'active' : 'taking over',
       source: this.#options.source,
       conditions: this.#conditions.report(),
       asleep: this.#sleep.asleep,
@@ -197,11 +247,26 @@ class RouterService implements Router {
       snapshots: this.#snapshots.report(),
       subsets: this.#subsets.report(),
       owned,
+      prefetch: { heldBytes: this.#shards?.prefetchedBytes ?? 0, ...this.#memory },
       shapes: shards.reduce((sum, shard) => sum + shard.shapes, 0),
       lag: shards.reduce((most, shard) => Math.max(most, shard.lag), 0),
       shards,
       ...this.#matchingReport(),
     };
+  }
+
+  async #watchMemory(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    const { heapUse, memoryLookMs = MEMORY_LOOK_MS } = this.#options;
+    const pressure = new MemoryPressure();
+    while (heapUse && !signal.aborted) {
+      const before = this.#memory;
+      this.#memory = pressure.look(heapUse(), this.#shards?.holding().size ?? 0);
+      this.#shards?.limitPrefetch(this.#memory.share);
+      if (this.#memory.share !== before.share || this.#memory.most !== before.most)
+        this.#log.warn({ ...this.#memory }, 'memory of the router is short, or no longer so');
+      await clock.sleep(memoryLookMs, signal).catch(() => undefined);
+    }
   }
 
   #matchingReport(): MatchingReport | undefined {
@@ -223,7 +288,10 @@ class RouterService implements Router {
       this.#followDdl(),
     ];
     this.#loops.push(
-      this.#membership.run(signal),
+      this.#admission.run(signal),
+      this.#admission.untilGranted(signal).then(() => this.#membership.run(signal)),
+      this.#reach.run(signal),
+      this.#watchMemory(signal),
       this.#journal.run(signal),
       this.#handles.run(signal),
       this.#watchSource(signal),
@@ -238,15 +306,41 @@ class RouterService implements Router {
   }
 
   async stop(): Promise<void> {
-    if (this.#stop.signal.aborted) return;
+    if (this.#stopping) return;
+    this.#stopping = true;
+    await this.#sayGoodbye();
+    await this.#handOver();
     this.#stop.abort(new Error('the router is stopping'));
     for (const stop of this.#stopServing) stop();
     this.#wake.set();
     await this.#shards?.stop();
     await Promise.allSettled(this.#loops);
-    await this.#membership.leave().catch((err: unknown) => this.#log.debug({ err }, 'router could not say goodbye'));
+    // Whoever is not told counts this router as dead soon enough.
+    await this.#sayGoodbye();
     // Others have the shards by now; what this process is in the middle of is its own until its lease runs out.
     await this.#snapshots.stop(this.#options.snapshotDrainMs ?? 30_000);
+  }
+
+  async #sayGoodbye(): Promise<void> {
+    const { clock } = this.#deps;
+    const late = Promise.withResolvers<void>();
+    const cancel = clock.after(GOODBYE_MS, late.resolve);
+    const left = this.#membership.leave();
+    left.catch((err: unknown) => this.#log.debug({ err }, 'router could not say goodbye'));
+    await Promise.race([left.catch(() => undefined), late.promise]);
+    cancel();
+  }
+
+  /** Leaves each shard to the router that goes on with it, once that is prepared, for as long as there is time. */
+  async #handOver(): Promise<void> {
+    const { clock } = this.#deps;
+    const { routerId, handoverMs = HAND_OVER_MS } = this.#options;
+    const giveUpAt = clock.now() + handoverMs;
+    const heirs = () => this.#membership.live.some(({ id, reluctant }) => id !== routerId && reluctant !== 'leaving');
+    while ((this.#shards?.holding().size ?? 0) > 0 && this.#membership.current && heirs()) {
+      if (clock.now() >= giveUpAt) return;
+      await clock.sleep(HAND_OVER_LOOK_MS);
+    }
   }
 
   #followDdl(): () => void {
@@ -302,7 +396,10 @@ class RouterService implements Router {
   }
 
   #setRecord(record: SourceRecord): void {
-    if (this.#record !== undefined && record.incarnation <= this.#record.incarnation) return;
+    if (this.#record !== undefined && record.incarnation < this.#record.incarnation) return;
+    this.#deps.onSource?.(record);
+    this.#admission.follow(record, this.#sleep.asleep, this.#stop.signal);
+    if (record.incarnation === this.#record?.incarnation) return;
     this.#record = record;
     this.#wake.set();
   }
@@ -322,37 +419,15 @@ class RouterService implements Router {
 
   async #reconcileOnce(): Promise<void> {
     const record = this.#record;
-    if (record === undefined || !this.#membership.joined) return;
+    if (record === undefined || !this.#membership.current) return;
     if (this.#shards?.incarnation !== record.incarnation) await this.#turnTo(record);
-    const shards = this.#shards;
-    if (shards === undefined || this.#stop.signal.aborted) return;
-    const live = this.#membership.live;
-    const owners = assignShards(
-      record.shards,
-      live.map(({ id }) => id),
-    );
-    const wanted = new Set(owners.flatMap((owner, shard) => (owner === this.#options.routerId ? [shard] : [])));
-    this.#wanted = wanted;
-    for (const shard of shards.running()) if (!wanted.has(shard)) shards.drop(shard);
-    for (const shard of wanted) if (this.#mayStart(shard)) shards.take(shard);
-  }
-
-  /** A shard that its owner is about to release is waited for, so that no step is done twice. */
-  #mayStart(shard: number): boolean {
-    const { clock } = this.#deps;
-    const { routerId, handoverMs } = this.#options;
-    const elsewhere = this.#membership.live.some(({ id, owned }) => id !== routerId && owned.includes(shard));
-    if (!elsewhere) {
-      this.#wantedSince.delete(shard);
-      return true;
-    }
-    const since = this.#wantedSince.get(shard) ?? clock.now();
-    this.#wantedSince.set(shard, since);
-    return clock.now() - since >= (handoverMs ?? 1_500);
+    if (this.#shards === undefined || this.#stop.signal.aborted) return;
+    if (this.#admission.granted) this.#ownership.reconcile(this.#shards, record.shards);
+    else for (const shard of this.#shards.holding()) this.#shards.drop(shard);
   }
 
   async #turnTo(record: SourceRecord): Promise<void> {
-    const { source, windowBytes, worker, maxScannedClauses } = this.#options;
+    const { source, prefetchBytes, worker, maxScannedClauses } = this.#options;
     const stream = await this.#deps.messaging.txStreams.open({ source, incarnation: record.incarnation });
     if (stream === undefined)
       throw new ShapecastError('NOT_READY', 'The tx stream of the incarnation does not exist yet.');
@@ -371,11 +446,12 @@ class RouterService implements Router {
         seen: (relation) => this.#tables.seen(relation.schema, relation.name, relation),
         stream,
         snapshots: this.#snapshots,
+        gate: this.#gate,
         upkeep: this.#upkeep,
         log: this.#log,
       },
       {
-        windowBytes: windowBytes ?? 16 * 1024 * 1024,
+        prefetchBytes: prefetchBytes ?? 32 * 1024 * 1024,
         worker: { ...DEFAULT_WORKER_OPTIONS, ...worker },
         catalog: { intervalMs: this.#options.catalogCheckMs ?? CATALOG_CHECK_MS },
         stallGraceMs: this.#options.stallGraceMs ?? STALL_GRACE_MS,
@@ -384,7 +460,11 @@ class RouterService implements Router {
           shards: record.shards,
           ...(maxScannedClauses === undefined ? {} : { maxScannedClauses }),
         },
-        onOwned: (owned) => this.#membership.setOwned(owned),
+        mayTake: () => this.#membership.current,
+        onHolding: (holding) => {
+          this.#membership.hold(holding);
+          this.#wake.set();
+        },
       },
     );
   }

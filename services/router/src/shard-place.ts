@@ -1,15 +1,24 @@
 import { comparePositions, type Position } from '@shapecast/log';
 import type { TxStream } from '@shapecast/messaging';
 import { emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
-import type { ShapeFailure, ShardCursor } from '@shapecast/shape-store';
+import type { ShapeFailure, ShapeStore, ShardCursor } from '@shapecast/shape-store';
 import type { Latch } from './latch.ts';
 import { beforeTransaction, reopenTransaction } from './matching/reopen-transaction.ts';
 import type { OwnedShard } from './owned-shard.ts';
-import { firstPlace, followsCursor, locateCursor, newShardPlace, type StreamPlace } from './stream/locate-cursor.ts';
-import type { RecordWindow, TakeLimits, WindowReader } from './stream/record-window.ts';
+import {
+  beginsBehind,
+  firstPlace,
+  followsCursor,
+  locateCursor,
+  newShardPlace,
+  type StreamPlace,
+} from './stream/locate-cursor.ts';
+import type { RecordWindow } from './stream/record-window.ts';
+import type { TakeLimits, WindowReader } from './stream/window-reader.ts';
 import type { StreamRecord } from './stream/stream-record.ts';
 
 interface ShardPlaceDeps {
+  readonly store: ShapeStore;
   readonly stream: TxStream;
   readonly window: RecordWindow;
   readonly clock: Clock;
@@ -34,6 +43,8 @@ export class ShardPlace {
   readonly #wake: Latch;
   #reader: WindowReader | undefined;
   #found = false;
+  /** How often the stream lost what the reader was to read next. */
+  #losses = 0;
   /** Position that the last search in the stream was made for. */
   #relocatedFrom: Position | undefined;
 
@@ -61,6 +72,7 @@ export class ShardPlace {
   async find(signal: AbortSignal): Promise<void> {
     const { stream } = this.#deps;
     const { cursor } = this.#shard.current();
+    const losses = this.#losses;
     this.#found = false;
     if (cursor.seq === 0 && this.#shard.index.size === 0) {
       const place = await newShardPlace(stream);
@@ -69,7 +81,7 @@ export class ShardPlace {
     } else if (cursor.openTxSeq > 0) await this.#reopen(cursor, signal);
     else if (cursor.seq === 0 || (await followsCursor(stream, cursor))) this.#seek(cursor.seq + 1);
     else await this.#relocate(signal);
-    this.#found = true;
+    this.#found = losses === this.#losses;
   }
 
   /**
@@ -89,8 +101,11 @@ export class ShardPlace {
   async #relocate(signal: AbortSignal): Promise<void> {
     const { cursor } = this.#shard.current();
     if (cursor.openTxSeq > 0) return this.#reopen(cursor, signal);
-    const seq = await locateCursor(this.#deps.stream, cursor.position);
+    const { store, stream } = this.#deps;
+    const seq = await locateCursor(stream, cursor.position);
     if (seq === undefined) return this.#crossGap();
+    const watermark = (await store.readMeta(this.#shard.id))?.watermark;
+    if (watermark !== undefined && (await beginsBehind(stream, watermark))) return this.#crossGap();
     this.#deps.log.info({ cursorSeq: cursor.seq, seq }, 'shard cursor was located by position');
     this.#seek(seq);
   }
@@ -149,6 +164,17 @@ export class ShardPlace {
   #seek(seq: number): void {
     this.#shard.pending.forget();
     if (this.#reader) this.#reader.seek(seq);
-    else this.#reader = this.#deps.window.open(seq, () => this.#wake.set());
+    else
+      this.#reader = this.#deps.window.open(
+        seq,
+        () => this.#wake.set(),
+        () => this.#lost(),
+      );
+  }
+
+  #lost(): void {
+    this.#losses += 1;
+    this.#found = false;
+    this.#wake.set();
   }
 }

@@ -2,16 +2,19 @@ import { isShapecastError } from '@shapecast/errors';
 import { comparePositions, formatPosition, type Relation } from '@shapecast/log';
 import { decodeShardHint, type Hints, type RotationJournal, type TxStream } from '@shapecast/messaging';
 import { Backoff, emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
-import type { ShapeFailure, ShapeStore, ShardCursor, ShardId, ShardMeta, ShardState } from '@shapecast/shape-store';
+import type { ShapeFailure, ShapeStore, ShardCursor, ShardId, ShardMeta } from '@shapecast/shape-store';
 import { Latch } from './latch.ts';
 import type { RoutedShape } from './matching/routed-shape.ts';
 import type { ShardIndex } from './matching/shard-index.ts';
 import { POISON, type Step } from './matching/step.ts';
 import { OwnedShard } from './owned-shard.ts';
 import type { StepLimits } from './pending-step.ts';
+import { RecordTrial } from './poison/record-trial.ts';
+import type { Trials } from './poison/trials.ts';
 import { ShardPlace } from './shard-place.ts';
 import type { WorkerSight } from './stall/stall-watch.ts';
 import type { SnapshotQueue } from './snapshot/snapshot-queue.ts';
+import type { VersionGate } from './snapshot/version-gate.ts';
 import type { RecordWindow } from './stream/record-window.ts';
 
 interface ShardWorkerDeps {
@@ -21,6 +24,8 @@ interface ShardWorkerDeps {
   readonly stream: TxStream;
   readonly window: RecordWindow;
   readonly snapshots: SnapshotQueue;
+  readonly gate: VersionGate;
+  readonly trials: Trials;
   /** Remembers what is below a table, before the first snapshot of it. */
   readonly observe: (oid: number, signal: AbortSignal) => Promise<void>;
   /** Empty, and for this shard only. */
@@ -34,6 +39,8 @@ export interface ShardWorkerOptions extends StepLimits {
   readonly metaPollMs: number;
   /** Records up to this sequence are applied one by one: a worker before this one was stuck there. */
   readonly oneByOneUntil?: number;
+  /** The owner before was this process, and lives. */
+  readonly again?: boolean;
 }
 
 export const DEFAULT_WORKER_OPTIONS: ShardWorkerOptions = {
@@ -45,6 +52,19 @@ export const DEFAULT_WORKER_OPTIONS: ShardWorkerOptions = {
   maxLingerRecords: 1_000,
   metaPollMs: 1_000,
 };
+
+/** How soon a record is tried again that has to wait for another one. */
+const TRIAL_WAIT_MS = 20;
+/** Appends in a row that came too late because of new shapes; then these wait for one. */
+const CONFLICTS_TO_HOLD = 3;
+
+/** A shard that another router still owns. */
+interface HandOver {
+  /** Resolves when it is to be acquired. */
+  readonly go: Promise<void>;
+  /** Called when all is at hand for it. */
+  readonly onPrepared: () => void;
+}
 
 /**
  * Applies the tx stream to the shapes of one shard, as its owner: takes the records at hand, matches them, appends, tells
@@ -68,12 +88,16 @@ export class ShardWorker {
   #outage = false;
   /** Pieces of long work that were done. */
   #busy = 0;
+  /** Lets shapes that wait for an append go on. */
+  #open: (() => void) | undefined;
+  readonly #trial: RecordTrial;
 
   constructor(deps: ShardWorkerDeps, shard: ShardId, options: ShardWorkerOptions) {
     this.#deps = deps;
     this.#options = options;
     this.#log = deps.log.child({ shard: shard.shard, incarnation: shard.incarnation });
     this.#shard = new OwnedShard({ ...deps, log: this.#log }, shard, options);
+    this.#trial = new RecordTrial({ trials: deps.trials, log: this.#log }, this.#shard);
     this.#place = new ShardPlace({ ...deps, log: this.#log }, this.#shard, this.#wake);
   }
 
@@ -138,10 +162,14 @@ export class ShardWorker {
 
   /**
    * Owns the shard until `signal` aborts ('released') or another owner has taken it ('lost'). `onOwned` is called once it does,
-   * with what aborts when it no longer does.
+   * with what aborts when it no longer does. With `handOver` it prepares first and then waits.
    * Failures of store and stream are retried for ever.
    */
-  async run(onOwned: (owned: AbortSignal) => void, signal: AbortSignal): Promise<'released' | 'lost'> {
+  async run(
+    onOwned: (owned: AbortSignal) => void,
+    signal: AbortSignal,
+    handOver?: HandOver,
+  ): Promise<'released' | 'lost'> {
     this.#signal = signal;
     const stopHints = this.#deps.hints.subscribe(
       this.#shard.subject,
@@ -153,6 +181,7 @@ export class ShardWorker {
     const abandon = () => job.abort(new Error('the shard is no longer owned'));
     signal.addEventListener('abort', abandon, { once: true });
     try {
+      if (handOver) await this.#prepare(handOver, signal);
       await this.#acquire(signal);
       if (!this.owned) return 'released';
       this.#shard.pending.oneByOne(this.#shard.start(), this.#options.oneByOneUntil);
@@ -166,13 +195,29 @@ export class ShardWorker {
       stopHints();
       stopJournal();
       this.#place.close();
+      this.#letGo();
+      await this.#trial.pause();
       await this.#shard.release();
     }
   }
 
+  async #prepare({ go, onPrepared }: HandOver, signal: AbortSignal): Promise<void> {
+    await this.#retry(signal, () => this.#shard.prepare());
+    if (signal.aborted) return;
+    onPrepared();
+    const { promise: aborted, resolve } = Promise.withResolvers<void>();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    await Promise.race([go, aborted]);
+  }
+
   async #acquire(signal: AbortSignal): Promise<void> {
+    let before: ShardMeta | undefined;
     await this.#retry(signal, async () => {
-      await this.#load(await this.#shard.acquire());
+      before ??= await this.#deps.store.readMeta(this.shard);
+      const meta = await this.#shard.acquire();
+      if (this.#options.again !== true) await this.#trial.suspect(before, meta.cursor.seq);
+      await this.#load(meta);
+      if (meta.maybeLost) this.#shard.doubtUnfinished();
     });
   }
 
@@ -224,6 +269,8 @@ export class ShardWorker {
         backoff.reset();
       } catch (err) {
         this.#failed(err, 'shard cannot go on, retrying');
+        this.#letGo();
+        await this.#trial.pause();
         if (!this.#outage && this.owned) this.#shard.pending.oneByOne(this.#shard.start());
         await backoff.wait(signal).catch(() => undefined);
         if (signal.aborted) break;
@@ -247,7 +294,12 @@ export class ShardWorker {
       this.#forgetTables(shard.index.ending.keys());
       await shard.endDue();
     }
+    await shard.endUnfinished();
     if (shard.offerDue) this.#offer(job);
+    if (!(await this.#trial.begin((limits) => this.#place.read(limits)))) {
+      await this.#wake.wait(clock, TRIAL_WAIT_MS, signal);
+      return 'on';
+    }
     const unexpected = pending.collect((limits) => this.#place.read(limits), shard.start(), clock.now());
     if (unexpected) {
       await this.#place.bridge(unexpected, signal);
@@ -259,6 +311,7 @@ export class ShardWorker {
     }
     // The first change of a table shows which of its shapes are too many, or started without it.
     if (shard.index.ending.size > 0) return 'on';
+    if (await this.#trial.endSkipped()) return 'on';
     const { step } = pending;
     if (step && step.rotations.size > 0) {
       this.#forgetTables([...step.rotations.keys()].map((handle) => shard.index.get(handle)));
@@ -310,10 +363,13 @@ export class ShardWorker {
     switch (outcome) {
       case 'ok':
         shard.pending.done();
+        this.#letGo();
         shard.announce([...touched]);
+        await this.#trial.appended();
         return 'on';
       case 'ver':
         shard.pending.conflicted();
+        if (shard.pending.conflicts >= CONFLICTS_TO_HOLD) await this.#hold();
         await shard.refresh();
         return 'on';
       case 'cursor':
@@ -322,6 +378,18 @@ export class ShardWorker {
       case 'epoch':
         return this.#poll();
     }
+  }
+
+  /** New shapes come faster than a step can be appended: they wait until it is (spec R 13.3.3, O F134). */
+  async #hold(): Promise<void> {
+    this.#letGo();
+    this.#open = await this.#deps.gate.close(this.shard);
+    await this.#deps.store.hold(this.shard, this.#shard.current());
+  }
+
+  #letGo(): void {
+    this.#open?.();
+    this.#open = undefined;
   }
 
   // ---- noticing what others did
@@ -361,6 +429,7 @@ export class ShardWorker {
   /** Compares with the store now and then: hints may be lost, and so may what the store had acknowledged (R 12.5.2). */
   async #poll(): Promise<'on' | 'lost'> {
     const state = this.#shard.current();
+    const connection = this.#deps.store.connectionOf(this.shard);
     const meta = await this.#deps.store.readMeta(this.shard);
     this.#polledAt = this.#deps.clock.now();
     // A store that went back knows an older owner, or nobody: not a successor of ours.
@@ -371,6 +440,7 @@ export class ShardWorker {
     if (meta.epoch !== state.epoch || meta.owner !== state.owner) return 'lost';
     if (meta.ver !== state.ver) this.#shard.stale = true;
     if (!sameCursor(meta.cursor, state.cursor)) await this.#recover();
+    else if (this.#shard.doubtful) await this.#shard.vouch(connection);
     if (this.#journalled.size > 0) await this.#endJournalled();
     return 'on';
   }
@@ -385,7 +455,8 @@ export class ShardWorker {
     this.#shard.stale = true;
     if (sameCursor(meta.cursor, state.cursor)) return;
     await this.#load(meta);
-    if (meta.cursor.seq < state.cursor.seq) await this.#endUnfinished(meta, state);
+    if (comparePositions(meta.cursor.position, state.cursor.position) < 0)
+      this.#shard.doubtUnfinished(state.cursor.seq);
   }
 
   /** The store went back to before we owned the shard. */
@@ -393,13 +464,7 @@ export class ShardWorker {
     const state = this.#shard.current();
     const meta = await this.#shard.acquire();
     await this.#load(meta);
-    await this.#endUnfinished(meta, state);
-  }
-
-  async #endUnfinished(now: ShardMeta, before: ShardState): Promise<void> {
-    const { shard } = this.#shard.id;
-    emitEvent(this.#log, 'store_regressed', { shard, from: before.cursor.seq, to: now.cursor.seq });
-    await this.#shard.endUnfinished();
+    this.#shard.doubtUnfinished(state.cursor.seq);
   }
 }
 

@@ -3,13 +3,16 @@ import type { Hints, Registries, RotationJournal, TxStream } from '@shapecast/me
 import { emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
 import type { RelationInfo } from '@shapecast/shape';
 import type { ShapeFailure, ShapeStore } from '@shapecast/shape-store';
+import { keepDurableCursor } from './durability/durable-cursor.ts';
 import { EvaluationLog } from './matching/evaluation-log.ts';
 import { reportMatching, type MatchingReport } from './matching/matching-report.ts';
 import { ShardIndex, type ShardIndexOptions } from './matching/shard-index.ts';
+import { Trials } from './poison/trials.ts';
 import { PublicationWatch } from './publication/publication-watch.ts';
 import { UsageReport } from './publication/usage-report.ts';
 import { ShardWorker, type ShardWorkerOptions } from './shard-worker.ts';
 import type { SnapshotQueue } from './snapshot/snapshot-queue.ts';
+import type { VersionGate } from './snapshot/version-gate.ts';
 import { RecordWindow } from './stream/record-window.ts';
 import { HistoryStore } from './schema/history-store.ts';
 import { Reconciler, type ReconcilerOptions } from './schema/reconciler.ts';
@@ -22,6 +25,7 @@ interface SourceShardsDeps {
   readonly journal: RotationJournal;
   readonly stream: TxStream;
   readonly snapshots: SnapshotQueue;
+  readonly gate: VersionGate;
   readonly upkeep: Upkeep;
   readonly database: SourceDatabase;
   readonly registries: Registries;
@@ -32,20 +36,32 @@ interface SourceShardsDeps {
 }
 
 interface SourceShardsOptions {
-  readonly windowBytes: number;
+  readonly prefetchBytes: number;
   readonly worker: ShardWorkerOptions;
   readonly matching: Omit<ShardIndexOptions, 'onEvaluationError' | 'onRelationBelow'>;
   readonly catalog: ReconcilerOptions;
   /** How long a shard may be stuck on records that are at hand before something is done about it (spec R 13.5.2). */
   readonly stallGraceMs: number;
-  /** Told the owned shards whenever they change. */
-  readonly onOwned: (owned: readonly number[]) => void;
+  /** Shards may be acquired: it is known who else lives. */
+  readonly mayTake: () => boolean;
+  /** Told whenever they change: the shards that are owned, and those that are prepared for being taken over. */
+  readonly onHolding: (holding: { readonly owned: readonly number[]; readonly prepared: readonly number[] }) => void;
 }
 
 interface Running {
   readonly worker: ShardWorker;
   readonly abort: AbortController;
   readonly done: Promise<void>;
+  /** There while the shard is another router's. */
+  readonly waiting: Waiting | undefined;
+}
+
+/** For its turn to own a shard. */
+interface Waiting {
+  readonly go: PromiseWithResolvers<void>;
+  gone: boolean;
+  /** Milliseconds of the clock. */
+  preparedAt: number | undefined;
 }
 
 /** A shard that was lost to another router is not fought for: membership gets this long to tell who should have it. */
@@ -62,6 +78,7 @@ export class SourceShards {
   readonly #options: SourceShardsOptions;
   readonly #window: RecordWindow;
   readonly #evaluationLog: EvaluationLog;
+  readonly #trials: Trials;
   readonly #reconciler: Reconciler;
   readonly #watching: Promise<unknown>;
   readonly #stopWatching = new AbortController();
@@ -73,7 +90,8 @@ export class SourceShards {
     this.#deps = deps;
     this.#options = options;
     this.#evaluationLog = new EvaluationLog(deps);
-    this.#window = new RecordWindow(deps, { maxBytes: options.windowBytes, stallMs: WINDOW_STALL_MS });
+    this.#trials = new Trials(deps, deps.stream.id);
+    this.#window = new RecordWindow(deps, { maxBytes: options.prefetchBytes, stallMs: WINDOW_STALL_MS });
     const histories = new HistoryStore(deps.registries, deps.stream.id);
     const publish = (table: TableToPublish) => deps.snapshots.publish(table);
     this.#reconciler = new Reconciler({ ...deps, histories, shards: () => this.#owned(), publish }, options.catalog);
@@ -93,12 +111,30 @@ export class SourceShards {
     return this.#deps.stream.id.incarnation;
   }
 
-  running(): readonly number[] {
-    return [...this.#running.keys()];
+  /** Shards that this process owns, or is about to acquire. */
+  holding(): ReadonlySet<number> {
+    return new Set([...this.#running].flatMap(([shard, { waiting }]) => (isWaiting(waiting) ? [] : [shard])));
+  }
+
+  /** Shards of other routers that this process prepares for, by since when it is ready to take them over. */
+  preparing(): ReadonlyMap<number, number | undefined> {
+    const all = [...this.#running].filter(([, { waiting }]) => isWaiting(waiting));
+    return new Map(all.map(([shard, { waiting }]) => [shard, waiting?.preparedAt] as const));
   }
 
   report() {
-    return [...this.#running].map(([shard, { worker }]) => ({ shard, owned: worker.owned, ...worker.report() }));
+    const held = [...this.#running].filter(([, { waiting }]) => !isWaiting(waiting));
+    return held.map(([shard, { worker }]) => ({ shard, owned: worker.owned, ...worker.report() }));
+  }
+
+  /** Bytes of the records that are held for the shards. */
+  get prefetchedBytes(): number {
+    return this.#window.heldBytes;
+  }
+
+  /** From now on no more than a `share` (at most 1) of the prefetch is used. */
+  limitPrefetch(share: number): void {
+    this.#window.limit(share);
   }
 
   /** How the changes of each table find their shapes. */
@@ -113,12 +149,26 @@ export class SourceShards {
 
   /** Starts to own a shard, unless it does or has just lost it. */
   take(shard: number): void {
-    if (this.#running.has(shard)) return;
-    if (this.#deps.clock.now() - (this.#lostAt.get(shard) ?? -Infinity) < LOST_PAUSE_MS) return;
-    this.#start(shard, this.#options.worker);
+    const running = this.#running.get(shard);
+    if (running?.waiting) {
+      running.waiting.gone = true;
+      running.waiting.go.resolve();
+    }
+    if (running === undefined && !this.#lostLately(shard)) this.#start(shard, this.#options.worker);
   }
 
-  #start(shard: number, options: ShardWorkerOptions): void {
+  /** Loads the shapes of a shard that another router still owns. */
+  prepare(shard: number): void {
+    if (this.#running.has(shard) || this.#lostLately(shard)) return;
+    const waiting = { go: Promise.withResolvers<void>(), gone: false, preparedAt: undefined };
+    this.#start(shard, this.#options.worker, waiting);
+  }
+
+  #lostLately(shard: number): boolean {
+    return this.#deps.clock.now() - (this.#lostAt.get(shard) ?? -Infinity) < LOST_PAUSE_MS;
+  }
+
+  #start(shard: number, options: ShardWorkerOptions, waiting?: Waiting): void {
     const abort = new AbortController();
     const id = { ...this.#deps.stream.id, shard };
     const index = new ShardIndex({
@@ -127,9 +177,13 @@ export class SourceShards {
       onRelationBelow: (oid, below) => this.#reconciler.showed(oid, below),
     });
     const observe = (oid: number, signal: AbortSignal) => this.#reconciler.observe(oid, signal);
-    const worker = new ShardWorker({ ...this.#deps, observe, index, window: this.#window }, id, options);
-    const done = this.#run(shard, worker, abort.signal);
-    this.#running.set(shard, { worker, abort, done });
+    const worker = new ShardWorker(
+      { ...this.#deps, observe, index, window: this.#window, trials: this.#trials },
+      id,
+      options,
+    );
+    const done = this.#run(shard, worker, abort.signal, waiting);
+    this.#running.set(shard, { worker, abort, done, waiting });
   }
 
   /** Finishes the call in flight and gives the shard up. */
@@ -160,21 +214,21 @@ export class SourceShards {
     }
   }
 
-  async #run(shard: number, worker: ShardWorker, signal: AbortSignal): Promise<void> {
+  async #run(shard: number, worker: ShardWorker, signal: AbortSignal, waiting: Waiting | undefined): Promise<void> {
     let upkeep: Promise<void> | undefined;
+    const onPrepared = () => {
+      if (waiting) waiting.preparedAt = this.#deps.clock.now();
+      this.#tell();
+    };
     try {
-      const outcome = await worker.run((owned) => {
-        this.#announce();
-        upkeep = this.#deps.upkeep.run(
-          {
-            id: worker.shard,
-            shards: this.#options.matching.shards ?? 1,
-            index: worker.index,
-            rotate: (handles) => worker.rotate(handles),
-          },
-          owned,
-        );
-      }, signal);
+      const outcome = await worker.run(
+        (owned) => {
+          this.#announce();
+          upkeep = this.#lookAfter(worker, owned);
+        },
+        signal,
+        waiting && { go: waiting.go.promise, onPrepared },
+      );
       if (outcome === 'lost' && this.#isCurrent(shard, worker)) this.#lostAt.set(shard, this.#deps.clock.now());
     } catch (err) {
       if (this.#isCurrent(shard, worker)) this.#lostAt.set(shard, this.#deps.clock.now());
@@ -185,6 +239,18 @@ export class SourceShards {
       // Its turn, if it has one, ends soon, and need not be over before another router begins.
       await upkeep;
     }
+  }
+
+  async #lookAfter(worker: ShardWorker, owned: AbortSignal): Promise<void> {
+    const { upkeep } = this.#deps;
+    const cursor = { id: worker.shard, cursorSeq: () => worker.report().cursorSeq };
+    const shard = {
+      id: worker.shard,
+      shards: this.#options.matching.shards ?? 1,
+      index: worker.index,
+      rotate: (handles: Iterable<readonly [string, ShapeFailure]>) => worker.rotate(handles),
+    };
+    await Promise.all([upkeep.run(shard, owned), keepDurableCursor(this.#deps, cursor, owned)]);
   }
 
   #isCurrent(shard: number, worker: ShardWorker): boolean {
@@ -221,7 +287,12 @@ export class SourceShards {
     }
     if (!this.#isCurrent(shard, worker) || this.#stopWatching.signal.aborted) return;
     this.drop(shard);
-    this.#start(shard, { ...this.#options.worker, oneByOneUntil: this.#window.lastSeq });
+    // Perhaps another router has it by now, and this one could not be told.
+    if (!this.#options.mayTake()) {
+      this.#running.delete(shard);
+      return this.#announce();
+    }
+    this.#start(shard, { ...this.#options.worker, oneByOneUntil: this.#window.lastSeq, again: true });
   }
 
   *#owned(): Generator<ShardWorker> {
@@ -230,7 +301,16 @@ export class SourceShards {
 
   #announce(): void {
     this.#reconciler.poke();
-    const owned = [...this.#running].filter(([, { worker }]) => worker.owned).map(([shard]) => shard);
-    this.#options.onOwned(owned.sort((a, b) => a - b));
+    this.#tell();
   }
+
+  #tell(): void {
+    const owned = [...this.#running].filter(([, { worker }]) => worker.owned).map(([shard]) => shard);
+    const prepared = [...this.preparing()].flatMap(([shard, since]) => (since === undefined ? [] : [shard]));
+    this.#options.onHolding({ owned: owned.sort((a, b) => a - b), prepared: prepared.sort((a, b) => a - b) });
+  }
+}
+
+function isWaiting(waiting: Waiting | undefined): boolean {
+  return waiting !== undefined && !waiting.gone;
 }

@@ -84,6 +84,7 @@ export class Step {
   #watermark: Lsn | undefined;
   #xmin: bigint | undefined;
   #bytes = 0;
+  #blind = false;
   /** Of the change at hand; a field, so that the callbacks are made once per step. */
   #change: RowChange | undefined;
   readonly #onMatch: (shape: RoutedShape, old: boolean, now: boolean) => void;
@@ -127,9 +128,10 @@ export class Step {
 
   /**
    * Takes the next record. False when records are missing between the last one and this one: it follows a position that
-   * this shard has not reached (R 9.6.2, 9.6.3). Records or operations from before the position are skipped (9.6.5).
+   * this shard has not reached (R 9.6.2, 9.6.3). Records or operations from before the position are skipped (9.6.5). With
+   * `blindly` nobody gets its changes.
    */
-  add({ seq, firstSeq, record }: StreamRecord): boolean {
+  add({ seq, firstSeq, record }: StreamRecord, blindly = false): boolean {
     if (comparePositions(record.prev.position, this.#position) > 0) return false;
     switch (record.kind) {
       case 'leader':
@@ -140,6 +142,7 @@ export class Step {
         this.#xmin = record.xmin;
         break;
       case 'data':
+        this.#blind = blindly;
         this.#data(record, firstSeq);
         break;
     }
@@ -208,7 +211,7 @@ export class Step {
       this.#open = open;
       this.#transactions.push({ lsn: part.lsn, xid: part.xid });
     }
-    for (const change of changes) this.#apply(change, open);
+    if (!this.#blind) for (const change of changes) this.#apply(change, open);
     const last = changes.at(-1) as Change;
     this.#position = { lsn: part.lsn, op: last.op };
     if (part.commit) this.#commit(last);

@@ -1,17 +1,30 @@
+/** A router that shards are given to. */
+interface Candidate {
+  readonly id: string;
+  /** Shards that it has room for; any number unless given. */
+  readonly most?: number;
+}
+
 /**
  * Who owns which shard, computed alike by everybody from the same list of routers: each shard goes to the router that draws the
  * highest number for it, except that no router takes more than its even share. A router that comes or goes moves little more
- * than its own shards (spec R 13.1.2).
+ * than its own shards (spec R 13.1.2). What some have no room for goes to the others, unless nobody has.
  */
-export function assignShards(shards: number, routers: readonly string[]): string[] {
-  if (routers.length === 0) return [];
-  const share = Math.ceil(shards / routers.length);
+export function assignShards(shards: number, candidates: readonly Candidate[]): string[] {
+  if (candidates.length === 0) return [];
+  const room = new Map(candidates.map(({ id, most = Infinity }) => [id, most]));
+  const all = [...room.values()].reduce((sum, most) => sum + Math.min(most, shards), 0);
+  const roomOf = (router: string) => (all < shards ? Infinity : (room.get(router) ?? 0));
+  let share = Math.ceil(shards / room.size);
+  const fits = () => [...room.keys()].reduce((sum, id) => sum + Math.min(share, roomOf(id)), 0) >= shards;
+  while (!fits()) share += 1;
+  const routers = [...room.keys()];
   const load = new Map<string, number>();
   return Array.from({ length: shards }, (_, shard) => {
     let best: string | undefined;
     let bestDraw = -1;
     for (const router of routers) {
-      if ((load.get(router) ?? 0) >= share) continue;
+      if ((load.get(router) ?? 0) >= Math.min(share, roomOf(router))) continue;
       const number = draw(router, shard);
       if (number > bestDraw || (number === bestDraw && best !== undefined && router < best)) {
         best = router;

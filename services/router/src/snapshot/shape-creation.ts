@@ -119,7 +119,8 @@ export class ShapeCreator {
         tell();
         return 'taken';
       } catch (err) {
-        if (err instanceof Superseded) return 'over';
+        // By somebody who looks after the shape, or by a store that has lost what was written: that shows in a moment.
+        if (err instanceof Superseded) return 'elsewhere';
         const goesOn = progress.resumable && (isPassing(err) || isShapecastError(err, 'STORE_UNAVAILABLE'));
         const again = goesOn || (!progress.readable && attempt < MAX_ATTEMPTS && isPassing(err));
         if (signal.aborted || again) await this.#giveBack(shard, handle, token, log);

@@ -1,4 +1,4 @@
-import { chainAfter, comparePositions, RecordDecoder, type Position, type TxRecord } from '@shapecast/log';
+import { chainAfter, comparePositions, RecordDecoder, type Lsn, type Position, type TxRecord } from '@shapecast/log';
 import type { TxStream } from '@shapecast/messaging';
 
 /** How many records a new shard looks back, so that its safety ring knows the latest transactions (spec R 10.6.7). */
@@ -51,6 +51,15 @@ export async function followsCursor(
   // Nothing is stored any more, or the end of a sliced record: what follows will tell.
   if (last === undefined || last.kind === 'slice') return true;
   return comparePositions(chainAfter(last).position, cursor.position) === 0;
+}
+
+/**
+ * Whether the stream tells of nothing up to somewhere behind `watermark`: it is not the stream that the watermark is from, but a
+ * later one under the same number, as there is when NATS was restored from a backup of before (spec O F112).
+ */
+export async function beginsBehind(stream: TxStream, watermark: Lsn): Promise<boolean> {
+  const first = await recordAt(stream, new RecordDecoder(), 1);
+  return first !== undefined && first.prev.progressLsn > watermark + 1n;
 }
 
 /** The oldest place from which whole records can be read. Undefined while the stream is empty. */

@@ -13,7 +13,8 @@ export interface ReadOptions {
 /**
  * Decodes the tx stream from `fromSeq` on and puts sliced records together. The first record shows by its `firstSeq` when
  * older ones are no longer stored. Throws STREAM_UNAVAILABLE when the stream is lost, skips a sequence, or belongs to another
- * incarnation (spec R 9.6.2); whoever reads starts again from where it is. That no operation is missing is for the consumer
+ * incarnation (spec R 9.6.2); whoever reads starts again from where it is. Records of an epoch below one that was read are passed over: on
+ * a NATS cluster a replicator that was replaced can get what it had in flight behind its successor's (ADR 24). That no operation is missing is for the consumer
  * to see, from the chain of positions: sequences may lack records that carried none.
  */
 export async function* readRecords(
@@ -26,6 +27,7 @@ export async function* readRecords(
   let previous: number | undefined;
   let firstSeq = 0;
   let bytes = 0;
+  let epoch = 0;
   for await (const { seq, payload } of stream.read(fromSeq, { maxBufferedBytes: options.maxBufferedBytes }, signal)) {
     if (previous !== undefined && seq !== previous + 1) throw broken('A message of the tx stream is missing.', { seq });
     previous = seq;
@@ -33,6 +35,8 @@ export async function* readRecords(
     if (record.incarnation !== stream.id.incarnation) {
       throw broken('A message of the tx stream belongs to another incarnation.', { seq });
     }
+    if (record.epoch < epoch) continue;
+    epoch = record.epoch;
     if (assembler.pending === 0 || record.kind !== 'slice' || record.index === 0) {
       firstSeq = seq;
       bytes = 0;

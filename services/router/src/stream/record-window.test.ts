@@ -13,7 +13,8 @@ import { waitFor } from '@shapecast/testkit';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ITEMS } from '../testing/model.ts';
 import { firstPlace, followsCursor, locateCursor, newShardPlace } from './locate-cursor.ts';
-import { RecordWindow, type WindowReader } from './record-window.ts';
+import { RecordWindow } from './record-window.ts';
+import type { WindowReader } from './window-reader.ts';
 
 const ALL = { maxRecords: 1_000, maxChanges: 1_000_000, maxBytes: 1_000_000_000 };
 const closing: (() => Promise<void>)[] = [];
@@ -87,8 +88,16 @@ describe('RecordWindow', () => {
     const { stream, write } = await openStream();
     await write(20);
     const window = openWindow(stream);
-    const one = window.open(1, () => {});
-    const two = window.open(15, () => {});
+    const one = window.open(
+      1,
+      () => {},
+      () => {},
+    );
+    const two = window.open(
+      15,
+      () => {},
+      () => {},
+    );
     expect(await takeLsns(one, 20)).toEqual(upTo(1, 20));
     expect(await takeLsns(two, 6)).toEqual(upTo(15, 20));
     await write(5);
@@ -99,7 +108,11 @@ describe('RecordWindow', () => {
   test('tells readers when there is something to take', async () => {
     const { stream, write } = await openStream();
     let told = 0;
-    const reader = openWindow(stream).open(1, () => (told += 1));
+    const reader = openWindow(stream).open(
+      1,
+      () => (told += 1),
+      () => {},
+    );
     await write(1);
     await waitFor(() => told > 0);
     expect(reader.take(ALL)).toHaveLength(1);
@@ -109,9 +122,17 @@ describe('RecordWindow', () => {
     const { stream, write } = await openStream();
     await write(50);
     const window = openWindow(stream);
-    const late = window.open(40, () => {});
+    const late = window.open(
+      40,
+      () => {},
+      () => {},
+    );
     expect(await takeLsns(late, 11)).toEqual(upTo(40, 50));
-    const early = window.open(1, () => {});
+    const early = window.open(
+      1,
+      () => {},
+      () => {},
+    );
     expect(await takeLsns(early, 50)).toEqual(upTo(1, 50));
     await write(10);
     expect(await takeLsns(early, 10)).toEqual(upTo(51, 60));
@@ -121,8 +142,16 @@ describe('RecordWindow', () => {
   test('a reader that stands still does not stop the others, and misses nothing', async () => {
     const { stream, write } = await openStream();
     const window = openWindow(stream, 20_000, 2);
-    const slow = window.open(1, () => {});
-    const fast = window.open(1, () => {});
+    const slow = window.open(
+      1,
+      () => {},
+      () => {},
+    );
+    const fast = window.open(
+      1,
+      () => {},
+      () => {},
+    );
     await write(200, { size: 1_000 });
     expect(await takeLsns(fast, 200)).toEqual(upTo(1, 200));
     expect(await takeLsns(slow, 200)).toEqual(upTo(1, 200));
@@ -131,7 +160,11 @@ describe('RecordWindow', () => {
   test('goes back and forth on demand', async () => {
     const { stream, write } = await openStream();
     await write(30);
-    const reader = openWindow(stream).open(10, () => {});
+    const reader = openWindow(stream).open(
+      10,
+      () => {},
+      () => {},
+    );
     await takeLsns(reader, 21);
     reader.seek(5);
     expect(await takeLsns(reader, 26)).toEqual(upTo(5, 30));
@@ -143,7 +176,11 @@ describe('RecordWindow', () => {
     const { stream, write } = await openStream();
     await write(10);
     const window = openWindow(stream);
-    const reader = window.open(1, () => {});
+    const reader = window.open(
+      1,
+      () => {},
+      () => {},
+    );
     await waitFor(() => window.lastSeq === 10);
     expect(reader.take({ ...ALL, maxChanges: 3 })).toHaveLength(3);
     expect(reader.take({ ...ALL, maxRecords: 2 })).toHaveLength(2);
@@ -157,7 +194,11 @@ describe('RecordWindow', () => {
     await write(1);
     await write(1, { sliced: true, size: 2_000 });
     await write(1);
-    const reader = openWindow(stream).open(1, () => {});
+    const reader = openWindow(stream).open(
+      1,
+      () => {},
+      () => {},
+    );
     const seqs: [number, number][] = [];
     await waitFor(() => {
       for (const { firstSeq, seq } of reader.take(ALL)) seqs.push([firstSeq, seq]);
@@ -170,6 +211,64 @@ describe('RecordWindow', () => {
       [last, last],
     ]);
     expect(last).toBeGreaterThan(5);
+  });
+});
+
+describe('records of an epoch that is over', () => {
+  const progress = (epoch: number, lsn: number) =>
+    encodeRecord({
+      ...{ kind: 'progress', incarnation: 1, epoch, xmin: 1n, lsn: BigInt(lsn) as Lsn },
+      prev: { position: POSITION_ZERO, progressLsn: 0n as Lsn },
+    });
+  /** Stores them as they come: a NATS cluster does not fence a pipeline (ADR 24). */
+  async function streamOf(...epochs: number[]) {
+    const { stream } = await openStream();
+    for (const [i, epoch] of epochs.entries()) {
+      await stream.publish(progress(epoch, i), { expectedLastSeq: i, msgId: String(i) });
+    }
+    return stream;
+  }
+  async function epochsOf(stream: TxStream, fromSeq: number, count: number): Promise<[number, number][]> {
+    const reader = openWindow(stream).open(
+      fromSeq,
+      () => {},
+      () => {},
+    );
+    const seen: [number, number][] = [];
+    await waitFor(() => {
+      for (const { seq, record } of reader.take(ALL)) seen.push([seq, record.epoch]);
+      return seen.length >= count;
+    });
+    return seen;
+  }
+
+  test('are passed over, wherever they slipped in', async () => {
+    const stream = await streamOf(1, 2, 1, 1, 2, 1, 3, 2, 3);
+    expect(await epochsOf(stream, 1, 5)).toEqual([
+      [1, 1],
+      [2, 2],
+      [5, 2],
+      [7, 3],
+      [9, 3],
+    ]);
+  });
+
+  test('are what they are to who goes back to them', async () => {
+    const stream = await streamOf(1, 1, 2, 2);
+    const window = openWindow(stream);
+    const reader = window.open(
+      4,
+      () => {},
+      () => {},
+    );
+    await waitFor(() => reader.take(ALL).length === 1);
+    reader.seek(1);
+    const seen: number[] = [];
+    await waitFor(() => {
+      for (const { record } of reader.take(ALL)) seen.push(record.epoch);
+      return seen.length === 4;
+    });
+    expect(seen).toEqual([1, 1, 2, 2]);
   });
 });
 

@@ -1,38 +1,28 @@
 import { isShapecastError } from '@shapecast/errors';
 import { RecordDecoder } from '@shapecast/log';
-import type { TxStream } from '@shapecast/messaging';
-import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
+import { Backoff } from '@shapecast/service-kit';
 import { Latch } from '../latch.ts';
 import { readRecords } from './read-records.ts';
-import type { StreamRecord } from './stream-record.ts';
-
-interface WindowDeps {
-  readonly stream: TxStream;
-  readonly clock: Clock;
-  readonly log: Logger;
-}
+import { memoryOf, type StreamRecord } from './stream-record.ts';
+import { WindowReader, type CatchUpPlace, type TakeLimits, type WindowDeps } from './window-reader.ts';
 
 export interface WindowOptions {
-  /** Size of the records kept decoded. */
+  /** What all of it may take: the window, its read-ahead, and what readers hold that are behind it. */
   readonly maxBytes: number;
   /** How long a full window waits for a reader that has fallen behind before it goes on without it. */
   readonly stallMs: number;
 }
 
-export interface TakeLimits {
-  readonly maxRecords: number;
-  readonly maxChanges: number;
-  readonly maxBytes: number;
-}
-
-const READ_AHEAD_BYTES = 4 * 1024 * 1024;
-/** What a change takes once it is decoded, beside its text: the objects, and a string for each cell. */
-const CHANGE_BYTES = 300;
+/** Share of the whole that the window's own read-ahead gets, and each reader that is behind the window. */
+const PART = 1 / 8;
+/** Readers that are behind the window and read for themselves at a time; the others wait for their turn. */
+const CATCH_UPS = 4;
 
 /**
  * The latest records of the tx stream, read and decoded once for all shards of a process (spec R 13.1.3). Readers that are
- * behind it read for themselves until they have caught up with it. Bounded by the size of its records: at the bound it drops
- * what every reader has taken, then waits a moment for the slowest, then drops that one's records too.
+ * behind it read for themselves, some at a time, until they have caught up with it. All of it is bounded (spec O 3.3): at its bound the
+ * window drops what every reader has taken, then waits a moment for the slowest, then drops that one's records too; and a reader that
+ * takes nothing, because its part of the store stands still, gives up what it has read as soon as another one needs the room.
  */
 export class RecordWindow {
   readonly #deps: WindowDeps;
@@ -40,6 +30,11 @@ export class RecordWindow {
   readonly #decoder = new RecordDecoder();
   readonly #readers = new Set<WindowReader>();
   readonly #stop = new AbortController();
+  /** Readers before the window: those that read for themselves, and those that wait for their turn. */
+  readonly #catching = new Set<WindowReader>();
+  readonly #queue = new Set<WindowReader>();
+  /** Part of `maxBytes` that may be used; less while memory is short. */
+  #share = 1;
   #records: StreamRecord[] = [];
   #bytes = 0;
   /** The window covers the sequences from here ... */
@@ -60,9 +55,34 @@ export class RecordWindow {
     return this.#nextSeq - 1;
   }
 
-  /** A reader of the records from `fromSeq` on. `onRecords` is called when there may be some to take. */
-  open(fromSeq: number, onRecords: () => void): WindowReader {
-    const reader = new WindowReader(this, fromSeq, onRecords);
+  /** Bytes of the records that are held for shards, here and by the readers. */
+  get heldBytes(): number {
+    let bytes = this.#bytes;
+    for (const reader of this.#readers) bytes += reader.heldBytes;
+    return bytes;
+  }
+
+  /** From now on no more than a `share` (at most 1) of the memory is used. */
+  limit(share: number): void {
+    this.#share = share;
+    this.#taken.set();
+  }
+
+  get #partBytes(): number {
+    return this.#options.maxBytes * this.#share * PART;
+  }
+
+  /** The window proper. */
+  get #maxBytes(): number {
+    return this.#options.maxBytes * this.#share * (1 - PART * (CATCH_UPS + 1));
+  }
+
+  /**
+   * A reader of the records from `fromSeq` on. `onRecords` is called when there may be some to take, `onLost` when the stream ends
+   * before the place of the reader: it has lost its tail, and sequences after that mean something else (spec R 9.6.4).
+   */
+  open(fromSeq: number, onRecords: () => void, onLost: () => void): WindowReader {
+    const reader = new WindowReader(this, fromSeq, { onRecords, onLost });
     this.#readers.add(reader);
     this.#place(fromSeq);
     this.follow(reader);
@@ -107,13 +127,42 @@ export class RecordWindow {
 
   forget(reader: WindowReader): void {
     this.#readers.delete(reader);
+    this.#queue.delete(reader);
     this.#taken.set();
   }
 
   /** For readers: catches `reader` up when it stands before the window. */
   follow(reader: WindowReader): void {
-    if (reader.needs < this.#fromSeq) reader.catchUp(this.#deps, this.#decoder, () => this.#fromSeq);
+    if (reader.needs >= this.#fromSeq || reader.parked) return;
+    if (this.#catching.has(reader) || !this.#readers.has(reader)) return;
+    this.#queue.add(reader);
+    this.#nextInQueue();
   }
+
+  #nextInQueue(): void {
+    for (const reader of this.#queue) {
+      if (this.#catching.size >= CATCH_UPS) return;
+      this.#queue.delete(reader);
+      if (reader.needs >= this.#fromSeq) {
+        reader.onRecords();
+        continue;
+      }
+      this.#catching.add(reader);
+      void reader.catchUp({ ...this.#deps, decoder: this.#decoder, place: this.#catchUpPlace }).finally(() => {
+        this.#catching.delete(reader);
+        // It may have been sent elsewhere meanwhile.
+        this.follow(reader);
+        this.#nextInQueue();
+      });
+    }
+  }
+
+  readonly #catchUpPlace: CatchUpPlace = {
+    from: () => this.#fromSeq,
+    maxBytes: () => this.#partBytes,
+    stallMs: () => this.#options.stallMs,
+    wanted: () => this.#queue.size > 0,
+  };
 
   /** Moves an idle window to where it is wanted, and starts it. */
   #place(seq: number): void {
@@ -137,20 +186,37 @@ export class RecordWindow {
       this.#restart = new AbortController();
       const until = AbortSignal.any([signal, this.#restart.signal]);
       try {
-        const options = { maxBufferedBytes: READ_AHEAD_BYTES, decoder: this.#decoder };
+        const options = { maxBufferedBytes: Math.ceil(this.#partBytes), decoder: this.#decoder };
         for await (const record of readRecords(stream, this.#nextSeq, options, until)) {
           if (until.aborted) break;
           backoff.reset();
           this.#push(record);
-          if (this.#bytes > this.#options.maxBytes) await this.#makeRoom(until);
+          if (this.#bytes > this.#maxBytes) await this.#makeRoom(until);
         }
       } catch (err) {
         if (until.aborted) continue;
         const fields = { err, stream: stream.id, seq: this.#nextSeq };
-        if (isShapecastError(err)) log.warn(fields, 'tx stream cannot be read, retrying');
+        if (wentBackwards(err)) await this.#goBack(fields);
+        else if (isShapecastError(err)) log.warn(fields, 'tx stream cannot be read, retrying');
         else log.error(fields, 'tx stream cannot be decoded, retrying');
       }
       if (!until.aborted) await backoff.wait(until).catch(() => undefined);
+    }
+  }
+
+  /** The stream ends before the window does: begins again at its end, and has every reader find its place. */
+  async #goBack(fields: object): Promise<void> {
+    const { log, stream } = this.#deps;
+    try {
+      const { lastSeq } = await stream.info();
+      log.warn({ ...fields, lastSeq }, 'the tx stream has lost its tail, finding the places of the shards');
+      this.#records = [];
+      this.#bytes = 0;
+      this.#fromSeq = lastSeq + 1;
+      this.#nextSeq = lastSeq + 1;
+      for (const reader of this.#readers) reader.onLost();
+    } catch (err) {
+      log.debug({ err }, 'the end of the tx stream is not known');
     }
   }
 
@@ -167,7 +233,7 @@ export class RecordWindow {
       let slowest = Infinity;
       for (const { needs } of this.#readers) if (needs >= this.#fromSeq) slowest = Math.min(slowest, needs);
       this.#evict(slowest);
-      if (this.#bytes <= this.#options.maxBytes || signal.aborted) return;
+      if (this.#bytes <= this.#maxBytes || signal.aborted) return;
       const left = deadline - this.#deps.clock.now();
       if (left <= 0 && this.#hasReaderAtEnd()) break;
       // With every reader behind, nobody is held up by waiting for them.
@@ -180,7 +246,7 @@ export class RecordWindow {
   /** Drops the oldest records that end before `seq`, as many as are too much. */
   #evict(seq: number): void {
     let count = 0;
-    while (count < this.#records.length - 1 && this.#bytes > this.#options.maxBytes) {
+    while (count < this.#records.length - 1 && this.#bytes > this.#maxBytes) {
       const record = this.#records[count] as StreamRecord;
       if (record.seq >= seq) break;
       this.#bytes -= memoryOf(record);
@@ -196,131 +262,7 @@ export class RecordWindow {
   }
 }
 
-/** One shard's place in the tx stream. Only its owner calls `take`, `seek` and `close`. */
-export class WindowReader {
-  readonly #window: RecordWindow;
-  readonly onRecords: () => void;
-  #nextSeq: number;
-  /** While this reader stands before the window: what its own subscription brought. */
-  #own: StreamRecord[] = [];
-  #ownBytes = 0;
-  #catchUp: AbortController | undefined;
-  readonly #taken = new Latch();
-
-  constructor(window: RecordWindow, fromSeq: number, onRecords: () => void) {
-    this.#window = window;
-    this.#nextSeq = fromSeq;
-    this.onRecords = onRecords;
-  }
-
-  /** For the window: sequence of the first record that this reader still has to get. */
-  get needs(): number {
-    const last = this.#own.at(-1);
-    return last ? last.seq + 1 : this.#nextSeq;
-  }
-
-  /** The records at hand, in order and each once, within the limits but at least one if there is one. */
-  take(limits: TakeLimits): readonly StreamRecord[] {
-    let records = this.#takeOwn(limits);
-    if (records.length === 0 && this.#catchUp === undefined) {
-      const shared = this.#window.after(this.#nextSeq, limits);
-      if (shared === undefined) this.#window.follow(this);
-      else records = shared;
-    }
-    const last = records.at(-1);
-    if (last) {
-      this.#nextSeq = last.seq + 1;
-      this.#window.moved();
-    }
-    return records;
-  }
-
-  /** Goes on from `seq`, back or forth. */
-  seek(seq: number): void {
-    this.#abandon();
-    this.#nextSeq = seq;
-    this.#window.follow(this);
-    this.onRecords();
-  }
-
-  close(): void {
-    this.#abandon();
-    this.#window.forget(this);
-  }
-
-  /** For the window: reads from the stream itself until `windowFrom`, which moves, is reached. */
-  catchUp(deps: WindowDeps, decoder: RecordDecoder, windowFrom: () => number): void {
-    if (this.#catchUp !== undefined) return;
-    const abort = new AbortController();
-    this.#catchUp = abort;
-    const done = () => {
-      if (this.#catchUp !== abort) return;
-      this.#catchUp = undefined;
-      this.onRecords();
-    };
-    void this.#read(deps, decoder, windowFrom, abort.signal).then(done, done);
-  }
-
-  async #read(deps: WindowDeps, decoder: RecordDecoder, windowFrom: () => number, signal: AbortSignal): Promise<void> {
-    const { clock, log, stream } = deps;
-    const backoff = new Backoff(clock, { minMs: 50, maxMs: 5_000 });
-    const stop = new AbortController();
-    const until = AbortSignal.any([signal, stop.signal]);
-    let next = this.needs;
-    log.debug({ seq: next }, 'reading behind the record window');
-    while (!signal.aborted) {
-      try {
-        const options = { maxBufferedBytes: READ_AHEAD_BYTES / 4, decoder };
-        for await (const record of readRecords(stream, next, options, until)) {
-          if (signal.aborted || record.firstSeq >= windowFrom()) {
-            stop.abort();
-            return;
-          }
-          backoff.reset();
-          this.#own.push(record);
-          this.#ownBytes += memoryOf(record);
-          next = record.seq + 1;
-          this.onRecords();
-          if (next >= windowFrom()) {
-            stop.abort();
-            return;
-          }
-          while (this.#ownBytes > READ_AHEAD_BYTES && !signal.aborted) await this.#taken.wait(clock, Infinity, signal);
-        }
-      } catch (err) {
-        if (signal.aborted) return;
-        log.warn({ err, seq: next }, 'tx stream cannot be read, retrying');
-      }
-      await backoff.wait(signal).catch(() => undefined);
-    }
-  }
-
-  #takeOwn(limits: TakeLimits): StreamRecord[] {
-    const own = this.#own;
-    let count = 0;
-    let changes = 0;
-    let bytes = 0;
-    while (count < own.length && count < limits.maxRecords) {
-      const record = own[count] as StreamRecord;
-      changes += record.changes;
-      bytes += record.bytes;
-      if (count > 0 && (changes > limits.maxChanges || bytes > limits.maxBytes)) break;
-      this.#ownBytes -= memoryOf(record);
-      count += 1;
-    }
-    if (count > 0) this.#taken.set();
-    return own.splice(0, count);
-  }
-
-  #abandon(): void {
-    this.#catchUp?.abort();
-    this.#catchUp = undefined;
-    this.#own = [];
-    this.#ownBytes = 0;
-  }
-}
-
-/** About what a record takes: small rows take several times their encoded size. */
-function memoryOf({ bytes, changes }: StreamRecord): number {
-  return bytes + CHANGE_BYTES * changes;
+/** The stream ends before what was to be read next. */
+function wentBackwards(err: unknown): boolean {
+  return isShapecastError(err, 'STREAM_UNAVAILABLE') && err.details['reason'] === 'went-backwards';
 }

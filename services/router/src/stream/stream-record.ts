@@ -11,3 +11,11 @@ export interface StreamRecord {
   readonly bytes: number;
   readonly changes: number;
 }
+
+/** What a change takes once it is decoded, beside its text: the objects, and a string for each cell. */
+const CHANGE_BYTES = 300;
+
+/** About what a record takes: small rows take several times their encoded size. */
+export function memoryOf({ bytes, changes }: StreamRecord): number {
+  return bytes + CHANGE_BYTES * changes;
+}

@@ -7,6 +7,7 @@ import {
 } from '@shapecast/change-source';
 import {
   chainAfter,
+  decodeRecord,
   encodeRecord,
   POSITION_ZERO,
   type DataRecord,
@@ -48,7 +49,7 @@ export interface PlacedShape {
 /** A source in memory with everything around a router, and the tx stream written as a replicator would. */
 export class Harness {
   readonly source = `test${randomUUID().slice(0, 8)}`;
-  readonly messaging: Messaging = openMemoryMessaging(systemClock);
+  readonly messaging: Messaging;
   readonly store: ShapeStore;
   readonly memory = new MemoryDatabase();
   readonly database = new MemorySourceDatabase(this.memory, {
@@ -64,8 +65,20 @@ export class Harness {
   #chain: RecordChain = { position: POSITION_ZERO, progressLsn: 0n as Lsn };
   #lastSeq = 0;
   #written = 0n as Lsn;
+  #epoch = 1;
+  readonly #retain: boolean;
 
-  constructor(options: { readonly shards?: number; readonly store?: ShapeStore } = {}) {
+  /** `retain`: the database keeps every transaction, for a stream that will have to be refilled. */
+  constructor(
+    options: {
+      readonly shards?: number;
+      readonly store?: ShapeStore;
+      readonly messaging?: Messaging;
+      readonly retain?: boolean;
+    } = {},
+  ) {
+    this.messaging = options.messaging ?? openMemoryMessaging(systemClock);
+    this.#retain = options.retain ?? false;
     this.shards = options.shards ?? 2;
     this.store = options.store ?? openMemoryShapeStore(systemClock);
     this.items = this.memory.createTable({
@@ -107,7 +120,7 @@ export class Harness {
         log: silentLogger,
         ...deps,
       },
-      { source: this.source, routerId, heartbeatMs: 100, ...options },
+      { source: this.source, routerId, heartbeatMs: 100, leaseMs: 1_000, ...options },
     );
     this.#routers.push(router);
     await router.start(new AbortController().signal);
@@ -146,7 +159,29 @@ export class Harness {
       }
     }
     await send();
-    this.memory.recycle(this.#written);
+    if (!this.#retain) this.memory.recycle(this.#written);
+  }
+
+  /** Another stream under the same number begins where the database is now; nothing of before is in it. */
+  async beginAgain(): Promise<void> {
+    await this.messaging.txStreams.delete(this.stream.id);
+    this.#stream = await this.messaging.txStreams.create(this.stream.id);
+    this.#lastSeq = 0;
+    this.#chain = { position: POSITION_ZERO, progressLsn: this.memory.walLsn };
+    this.#written = this.memory.walLsn;
+    await this.#publish({ kind: 'leader', holder: 'test' });
+  }
+
+  /** The stream has lost its tail: a new epoch goes on behind what is left, and the next `flush` writes the rest again. */
+  async leadAgain(): Promise<void> {
+    const last = await this.stream.last();
+    const record = last && decodeRecord(last.payload);
+    if (last === undefined || record === undefined || record.kind === 'slice') throw new Error('no end of the stream');
+    this.#lastSeq = last.seq;
+    this.#chain = chainAfter(record);
+    this.#written = this.#chain.position.lsn;
+    this.#epoch = record.epoch + 1;
+    await this.#publish({ kind: 'leader', holder: 'test' });
   }
 
   /** Everything so far is in the stream. */
@@ -179,7 +214,7 @@ export class Harness {
       | Pick<DataRecord, 'kind' | 'parts'>
       | Pick<ProgressRecord, 'kind' | 'lsn' | 'xmin'>,
   ): Promise<void> {
-    const record = { incarnation: INCARNATION, epoch: 1, prev: this.#chain, ...body };
+    const record = { incarnation: INCARNATION, epoch: this.#epoch, prev: this.#chain, ...body };
     const outcome = await this.stream.publish(encodeRecord(record), {
       expectedLastSeq: this.#lastSeq,
       msgId: randomUUID(),

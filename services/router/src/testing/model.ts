@@ -56,6 +56,7 @@ export function itemShape(definition: Partial<ShapeDefinition> = {}, record: Par
     state: 'live',
     regLsn: 0n as Lsn,
     chunkBytes: 10_485_760,
+    logFormat: 1,
     snapshot: { xmin: 1n, xmax: 1n, xip: [], insertLsn: 0n as Lsn },
     ...record,
   };

@@ -13,7 +13,8 @@ export function unreliableStore(
       const member: unknown = Reflect.get(target, verb);
       if (typeof member !== 'function') return member;
       const method = member as (...args: unknown[]) => unknown;
-      if (verb === 'connected' || verb === 'close') return method.bind(target);
+      // What is asked of nobody cannot get lost.
+      if (verb === 'connected' || verb === 'connectionOf' || verb === 'close') return method.bind(target);
       return async (...args: unknown[]): Promise<unknown> => {
         const when = fails(verb);
         const lost = new ShapecastError('STORE_UNAVAILABLE', 'The connection was lost.');

@@ -1,0 +1,61 @@
+import type { Clock } from '@shapecast/service-kit';
+import type { Membership } from './membership.ts';
+import { planShards } from './shard-plan.ts';
+
+/** The shards of a process, as far as who owns them is concerned: `SourceShards`. */
+interface HeldShards {
+  holding(): ReadonlySet<number>;
+  preparing(): ReadonlyMap<number, number | undefined>;
+  take(shard: number): void;
+  prepare(shard: number): void;
+  drop(shard: number): void;
+}
+
+interface OwnershipOptions {
+  readonly routerId: string;
+  /** How long an owner has to release a shard that its next owner is prepared for. */
+  readonly handoverMs: number;
+}
+
+/** Keeps the shards that a router holds equal to those it should hold, step by step. */
+export class Ownership {
+  readonly #deps: { readonly membership: Membership; readonly clock: Clock };
+  readonly #options: OwnershipOptions;
+  #wanted: ReadonlySet<number> | undefined;
+
+  constructor(deps: { readonly membership: Membership; readonly clock: Clock }, options: OwnershipOptions) {
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  /** Shards that this router is to own; undefined before that is known. */
+  get wanted(): ReadonlySet<number> | undefined {
+    return this.#wanted;
+  }
+
+  /** Does what is to be done now about the `count` shards of the source. Called again whenever something may have changed. */
+  reconcile(shards: HeldShards, count: number): void {
+    const { membership, clock } = this.#deps;
+    const { routerId: id, handoverMs } = this.#options;
+    // What this router owns it keeps: perhaps nobody reaches the registry. Whoever does may have taken it, and is let have it.
+    if (!membership.current) return;
+    const preparing = shards.preparing();
+    const plan = planShards(count, membership.live, {
+      id,
+      holding: shards.holding(),
+      prepared: new Set([...preparing].flatMap(([shard, since]) => (since === undefined ? [] : [shard]))),
+    });
+    this.#wanted = plan.wanted;
+    for (const shard of preparing.keys()) {
+      if (!plan.prepare.includes(shard) && !plan.take.includes(shard)) shards.drop(shard);
+    }
+    for (const shard of plan.release) shards.drop(shard);
+    for (const shard of plan.prepare) {
+      const since = preparing.get(shard);
+      // Its owner lives and does not release it. The store knows one owner at a time.
+      if (since !== undefined && clock.now() - since >= handoverMs) shards.take(shard);
+      else shards.prepare(shard);
+    }
+    for (const shard of plan.take) shards.take(shard);
+  }
+}
