@@ -8,17 +8,18 @@ export {
 } from './request/caching.ts';
 export { OTHER_CORS, SHAPE_CORS, preflightHeaders, type HeaderList } from './request/cors.ts';
 export { invalidRequestBody, type Checked, type FieldErrors } from './request/field-errors.ts';
-export type { TableName } from './request/identifier.ts';
-export { decodeQuery, isObject, type Params } from './request/query-string.ts';
+export { parseTableName, type TableName } from './request/identifier.ts';
+export { decodeQuery, emptyParams, isObject, type Params } from './request/query-string.ts';
 export { collectSubset, mergeBody } from './request/request-body.ts';
 export { schemaHeader } from './request/schema-header.ts';
-export { requestedTable, resolveDefinition, type ResolvedDefinition } from './request/shape-definition.ts';
+export { RESTRICTED, requestedTable, resolveDefinition, type ResolvedDefinition } from './request/shape-definition.ts';
 export {
   definitionKey,
   parseDeleteRequest,
   parseShapeRequest,
   type DefinitionParams,
   type DeleteRequest,
+  type Restriction,
   type ShapeRequest,
 } from './request/shape-request.ts';
 export { resolveSubset, type SubsetSelection } from './request/subset.ts';

@@ -1,5 +1,6 @@
 export {
   MAX_WHERE_BYTES,
+  bothClauses,
   compileClause,
   compileCondition,
   parseStoredWhere,

@@ -93,6 +93,11 @@ export function parseStoredWhere(
   }
 }
 
+/** The clause that holds where both hold, for a table with these columns. It is as if somebody had written both, with AND. */
+export function bothClauses(a: WhereClause, b: WhereClause, columns: readonly ClauseColumn[]): WhereClause {
+  return parseStoredWhere(`(${a.sql}) AND (${b.sql})`, columns);
+}
+
 /**
  * Compiles a clause for rows with these columns. The function gives TRUE, FALSE or NULL as Postgres would in a SELECT list,
  * and throws ClauseEvaluationError where Postgres raises an error or the row cannot be read. Throws a plain Error when a

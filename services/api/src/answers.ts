@@ -1,6 +1,6 @@
 import { ERRORS, isShapecastError, type ErrorCode } from '@shapecast/errors';
 import type { LogOffset } from '@shapecast/log';
-import { invalidRequestBody, type FieldErrors } from '@shapecast/protocol';
+import { RESTRICTED, invalidRequestBody, type FieldErrors } from '@shapecast/protocol';
 import type { ShapeFailure, ShardId } from '@shapecast/shape-store';
 import type { Body } from './shapes/body.ts';
 import type { RequestedShape } from './shapes/definitions.ts';
@@ -63,7 +63,18 @@ export interface Failure {
 }
 
 export function invalid(errors: FieldErrors): Failure {
+  const restricted = errors[RESTRICTED];
+  if (Array.isArray(restricted)) return forbidden(restricted.join(' '));
   return { kind: 'failure', status: 400, body: invalidRequestBody(errors) };
+}
+
+/** The client's token is good, but not for this. */
+export function forbidden(message: string): Failure {
+  return {
+    kind: 'failure',
+    status: 403,
+    body: JSON.stringify({ code: 'forbidden', message: `Forbidden - ${message}` }),
+  };
 }
 
 export function unavailable(message: string, retryAfter: number, known = false): Failure {

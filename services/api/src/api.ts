@@ -6,9 +6,13 @@ import { StoreRoom } from './expiry/store-room.ts';
 import { ApiServer } from './http/api-server.ts';
 import { otherRoutes, type HealthStatus } from './http/other-routes.ts';
 import { ShapeRoute, type ShapeService } from './http/shape-route.ts';
+import { StoreCheck } from './home/store-check.ts';
 import { HeadWatcher } from './live/head-watcher.ts';
 import { LiveHub } from './live/live-hub.ts';
 import { Permits, type PermitLimits } from './permits.ts';
+import { followAccessFile } from './access/access-file.ts';
+import { authorize } from './access/authorize-route.ts';
+import { Gate } from './access/gate.ts';
 import { followSecretsFile } from './secrets-file.ts';
 import { Secrets } from './secrets.ts';
 import { ChunkCache } from './shapes/chunk-cache.ts';
@@ -23,6 +27,7 @@ import { ShapeReader } from './shapes/shape-reader.ts';
 import { ShapeResolver } from './shapes/shape-resolver.ts';
 import { ShapeStart } from './shapes/shape-start.ts';
 import { SnapshotReader } from './shapes/snapshot-reader.ts';
+import { StreamEnd } from './shapes/stream-end.ts';
 import { TableMemory } from './shapes/table-memory.ts';
 import { SourceState } from './source-state.ts';
 import { SubsetReader } from './subset/subset-reader.ts';
@@ -46,6 +51,8 @@ export interface ApiOptions {
   readonly secrets: readonly string[];
   /** More of them, one per line; followed while the API runs. */
   readonly secretsFile?: string | undefined;
+  /** Which tokens are taken, and what they allow. */
+  readonly accessFile?: string | undefined;
   readonly longPollTimeoutMs?: number;
   /** Seconds. */
   readonly cacheMaxAge?: number;
@@ -73,6 +80,8 @@ export interface ApiOptions {
   readonly chunkWaitMs?: number;
   readonly catalogTtlMs?: number;
   readonly prestopDelayMs?: number;
+  /** Over how long the early answers to held requests are spread. */
+  readonly drainSpreadMs?: number;
   readonly drainMs?: number;
 }
 
@@ -99,6 +108,7 @@ const DEFAULTS = {
   chunkWaitMs: 60_000,
   catalogTtlMs: 2_000,
   prestopDelayMs: 0,
+  drainSpreadMs: 0,
   drainMs: 30_000,
 };
 
@@ -106,6 +116,8 @@ const CATALOG_TIMEOUT_MS = 5_000;
 /** Longer than a router lets a query run. */
 const SUBSET_FRAME_TIMEOUT_MS = 45_000;
 const STORE_CHECK_MS = 1_000;
+/** Transfers that are not over by then are cut, so that the rest is done before the process is (O 2.4). */
+const STOP_BUDGET_MS = 50_000;
 /** Also with small limits: those that are refused get an answer. */
 const MIN_CONNECTIONS = 1_000;
 const PRODUCT = 'Shapecast/0.1.0';
@@ -127,6 +139,7 @@ interface Connected extends ShapeService {
   readonly journal: RotationJournal;
   readonly handles: HandleRecords;
   readonly room: StoreRoom;
+  readonly check: StoreCheck;
 }
 
 export function createApi(deps: ApiDeps, options: ApiOptions): Api {
@@ -139,6 +152,7 @@ class ApiComponent implements Api {
   readonly #options: typeof DEFAULTS & ApiOptions;
   readonly #permits: Permits;
   readonly #secrets: Secrets;
+  readonly #gate: Gate;
   readonly #route: ShapeRoute;
   readonly #server: ApiServer;
   readonly #stop = new AbortController();
@@ -154,10 +168,11 @@ class ApiComponent implements Api {
     this.#permits = new Permits(options.limits);
     this.#secrets = new Secrets(options.secrets);
     const { clock, log } = deps;
+    this.#gate = new Gate(this.#secrets, log);
     this.#route = new ShapeRoute(
       {
         permits: this.#permits,
-        secrets: this.#secrets,
+        gate: this.#gate,
         service: (signal) => this.#service(signal),
         clock,
         log,
@@ -168,7 +183,17 @@ class ApiComponent implements Api {
     const others = otherRoutes({ server: PRODUCT, sourceId: options.source, status: () => this.#status() });
     const maxConnections = Math.max(MIN_CONNECTIONS, 2 * (options.limits.initial + options.limits.existing));
     this.#server = new ApiServer(
-      { route: this.#route, others, clock },
+      {
+        route: this.#route,
+        authorize: (req, res, query) => {
+          authorize(this.#gate, req, res, query).catch((err: unknown) => {
+            log.error({ err }, 'a token could not be checked');
+            res.destroy();
+          });
+        },
+        others,
+        clock,
+      },
       { ...options, maxConnections, server: PRODUCT },
     );
   }
@@ -179,7 +204,7 @@ class ApiComponent implements Api {
 
   /** Listens at once; connecting goes on behind it, and requests wait for it within their own limits (O 2.2). */
   async start(_signal: AbortSignal): Promise<void> {
-    const following = this.#followSecrets();
+    const following = Promise.all([this.#followSecrets(), this.#followAccess()]);
     await this.#server.listen();
     this.#deps.log.info({ port: this.port }, 'listening');
     const connecting = this.#connect().catch((err: unknown) => {
@@ -194,6 +219,11 @@ class ApiComponent implements Api {
     if (secretsFile !== undefined) await followSecretsFile(secretsFile, this.#secrets, this.#deps, this.#stop.signal);
   }
 
+  async #followAccess(): Promise<void> {
+    const { accessFile } = this.#options;
+    if (accessFile !== undefined) await followAccessFile(accessFile, this.#gate, this.#deps, this.#stop.signal);
+  }
+
   stop(): Promise<void> {
     this.#stopped ??= this.#shutDown();
     return this.#stopped;
@@ -204,7 +234,12 @@ class ApiComponent implements Api {
     const status = this.#status();
     const stale = connected?.source.stale;
     return {
-      ready: status === 'active' && !this.#draining,
+      // Not that the source is active: shapes that exist are served whatever is missing, by every pod (deployment H20).
+      ready:
+        connected !== undefined &&
+        connected.check.refusal === undefined &&
+        this.#deps.store.connected() &&
+        !this.#draining,
       status: stale === undefined ? status : 'stale',
       stale,
       shedding: connected?.source.shedding,
@@ -225,6 +260,7 @@ class ApiComponent implements Api {
   #status(): HealthStatus {
     if (this.#missing() === undefined) return 'active';
     const connected = this.#connected?.messaging.connected() === true && this.#deps.store.connected();
+    if (this.#connected?.check.refusal !== undefined) return 'starting';
     // Shapes that exist can be read to their end, and that is all.
     if (this.#connected?.source.stale !== undefined) return 'starting';
     return connected && this.#connected?.source.leaderless === true ? 'waiting' : 'starting';
@@ -233,6 +269,7 @@ class ApiComponent implements Api {
   #missing(): string | undefined {
     if (this.#connected === undefined || !this.#connected.messaging.connected()) return 'NATS is not connected';
     if (!this.#deps.store.connected()) return 'Redis is not connected';
+    if (this.#connected.check.refusal !== undefined) return this.#connected.check.refusal;
     const { stale, missing } = this.#connected.source;
     return stale === undefined ? missing : `Stale since ${stale.since}: ${stale.reason}`;
   }
@@ -256,8 +293,8 @@ class ApiComponent implements Api {
     if (signal.aborted) return typeof open === 'function' ? messaging.close() : undefined;
     this.#connected = this.#assemble(messaging);
     this.#connectedOnce.resolve();
-    const { source, journal, handles, reads } = this.#connected;
-    await Promise.all([source.run(signal), journal.run(signal), handles.run(signal), reads.run(signal)]);
+    const parts = [this.#connected.source, this.#connected.journal, this.#connected.handles, this.#connected.reads];
+    await Promise.all([...parts, this.#connected.check].map((part) => part.run(signal)));
   }
 
   /** The store connects when it is used, and health is asked for before anything else is. */
@@ -279,7 +316,11 @@ class ApiComponent implements Api {
     const journal = new RotationJournal({ registries, clock, log }, options.source);
     const handles = new HandleRecords({ registries, clock, log }, options.source);
     const room = new StoreRoom({ ...this.#deps }, { highWater: options.redisHighWater });
-    const store = livingStore({ ...this.#deps, journal, handles, room });
+    const check = new StoreCheck(
+      { store: this.#deps.store, registries, clock, log },
+      { source: options.source, homes: () => source.homes, patienceMs: options.readyTimeoutMs },
+    );
+    const store = livingStore({ store: check.store, log, journal, handles, room });
     const watcher = new HeadWatcher({ store, hints, clock, log }, { pollMs: options.notifyPollMs });
     const cache = new ChunkCache({ maxBytes: options.chunkCacheBytes, expectedBytes: options.chunkBytes });
     const data = endDamagedShapes({ store, hints, log });
@@ -311,24 +352,27 @@ class ApiComponent implements Api {
       { store, clock, log, waiting: () => hub.waitedFor() },
       { periodMs: options.readTimesMs },
     );
+    const streamEnd = new StreamEnd({ streams: messaging.txStreams, clock, log }, options.source);
     const reader = new ShapeReader(
-      { source, resolver, start, snapshots, logs, subsets, schemas, watcher, hub, reads, clock },
+      { source, resolver, start, snapshots, logs, subsets, schemas, watcher, hub, reads, streamEnd, clock },
       options,
     );
     const deleter = new ShapeDeleter(
       { store, hints, source, resolver },
       { allowed: options.allowDelete, source: options.source, readyTimeoutMs: options.readyTimeoutMs },
     );
-    return { messaging, source, watcher, catalog, cache, hub, reader, deleter, reads, journal, handles, room };
+    return { messaging, source, watcher, catalog, cache, hub, reader, deleter, reads, journal, handles, room, check };
   }
 
-  /** Keeps accepting for a while, answers what is held, finishes transfers, lets go (O 2.3). */
+  /** Keeps accepting for a while, answers what is held bit by bit, finishes transfers, lets go (O 2.3). */
   async #shutDown(): Promise<void> {
     this.#draining = true;
     if (this.#running === undefined) return;
-    if (this.#options.prestopDelayMs > 0) await this.#deps.clock.sleep(this.#options.prestopDelayMs);
-    this.#connected?.hub.drain();
-    await this.#server.close(this.#options.drainMs);
+    const { prestopDelayMs, drainSpreadMs, drainMs } = this.#options;
+    if (prestopDelayMs > 0) await this.#deps.clock.sleep(prestopDelayMs);
+    this.#connected?.hub.drain(drainSpreadMs);
+    const leftMs = Math.max(0, Math.min(drainMs, STOP_BUDGET_MS - prestopDelayMs - drainSpreadMs));
+    await this.#server.close(drainSpreadMs + leftMs);
     this.#stop.abort(new Error('the API is stopping'));
     await this.#running;
     this.#connected?.watcher.stop();

@@ -17,10 +17,12 @@ import {
   port,
   redisConfig,
   redisNames,
+  redisProblems,
   type Environment,
 } from '@shapecast/service-kit';
 import { z } from 'zod';
 import type { ApiOptions } from './api.ts';
+import { accessFileProblems } from './access/access-file.ts';
 import { readSecretsFile } from './secrets-file.ts';
 
 const DEFAULT_LIMITS = { initial: 300, existing: 10_000 };
@@ -44,6 +46,12 @@ export const apiConfig = z.object({
     (path) => path === undefined || readSecretsFile(path).length > 0,
     'expected at least one secret in the file',
   ),
+  accessFile: file(
+    'JSON file that says which signed tokens are taken and what they allow, read again when it changes.',
+  ).superRefine((path, context) => {
+    for (const message of path === undefined ? [] : accessFileProblems(path))
+      context.addIssue({ code: 'custom', message });
+  }),
   insecure: flag(false, 'Serve without a secret. Excludes setting one.'),
   longPollTimeoutMs: milliseconds(20_000, 'How long a live request is held without news.'),
   cacheMaxAge: count(60, 'Seconds a cache may keep a catch-up answer.'),
@@ -68,9 +76,16 @@ export const apiConfig = z.object({
   }),
   sseKeepAliveMs: milliseconds(21_000, 'Silence on an event stream before a comment is sent.'),
   sseTimeoutMs: milliseconds(60_000, 'Lifetime of an event stream.'),
-  prestopDelayMs: milliseconds(5_000, 'How long to keep accepting after SIGTERM, for load balancers that lag.', {
-    zero: true,
-  }),
+  prestopDelayMs: milliseconds(
+    5_000,
+    'How long to keep accepting after SIGTERM, for load balancers that lag; at most 30s.',
+    { zero: true, maxMs: 30_000 },
+  ),
+  drainSpreadMs: milliseconds(
+    10_000,
+    'After that, over how long the early answers to held requests are spread, so that their clients do not come back all at once; at most 10s.',
+    { zero: true, maxMs: 10_000 },
+  ),
 });
 
 export const apiConfigNames = {
@@ -83,6 +98,7 @@ export const apiConfigNames = {
   listenOnIpv6: ['ELECTRIC_LISTEN_ON_IPV6'],
   secrets: ['ELECTRIC_SECRET'],
   secretsFile: ['SHAPECAST_SECRETS_FILE'],
+  accessFile: ['SHAPECAST_ACCESS_FILE'],
   insecure: ['ELECTRIC_INSECURE'],
   longPollTimeoutMs: ['ELECTRIC_LONG_POLL_TIMEOUT'],
   cacheMaxAge: ['ELECTRIC_CACHE_MAX_AGE'],
@@ -100,23 +116,29 @@ export const apiConfigNames = {
   sseKeepAliveMs: ['SHAPECAST_SSE_KEEPALIVE'],
   sseTimeoutMs: ['SHAPECAST_SSE_TIMEOUT'],
   prestopDelayMs: ['SHAPECAST_PRESTOP_DELAY'],
+  drainSpreadMs: ['SHAPECAST_DRAIN_SPREAD'],
 } as const;
 
 export type ApiConfig = z.output<typeof apiConfig>;
 
 /** Parses the environment. Refuses to start unless exactly one of secret and insecure mode is chosen (AU-7). */
 export function parseApiConfig(env: Environment): ApiConfig {
-  return parseConfig(apiConfig, apiConfigNames, env, ({ insecure, secrets, secretsFile }) => {
-    // One that is wrong is told of already.
-    if (insecure === undefined || secrets === undefined) return [];
-    const given = secrets.length > 0 || secretsFile !== undefined || isSet(env, 'SHAPECAST_SECRETS_FILE');
-    if (insecure && given) return [BOTH];
-    return insecure || given ? [] : [NEITHER];
-  });
+  return parseConfig(apiConfig, apiConfigNames, env, (config) => [
+    ...secretProblems(config, env),
+    ...redisProblems(config),
+  ]);
+}
+
+function secretProblems({ insecure, secrets, secretsFile }: Partial<ApiConfig>, env: Environment): readonly string[] {
+  // One that is wrong is told of already.
+  if (insecure === undefined || secrets === undefined) return [];
+  const given = secrets.length > 0 || secretsFile !== undefined || isSet(env, 'SHAPECAST_SECRETS_FILE');
+  if (insecure && given) return [BOTH];
+  return insecure || given ? [] : [NEITHER];
 }
 
 const BOTH =
-  'ELECTRIC_SECRET (or SHAPECAST_SECRETS_FILE) and ELECTRIC_INSECURE=true exclude each other: set one of the two';
+  'ELECTRIC_SECRET (or SHAPECAST_SECRETS_FILE, or SHAPECAST_ACCESS_FILE) and ELECTRIC_INSECURE=true exclude each other: set one of the two';
 const NEITHER = 'ELECTRIC_SECRET is required, unless ELECTRIC_INSECURE=true asks for an API without authentication';
 
 function isSet(env: Environment, variable: string): boolean {

@@ -21,7 +21,7 @@ async function start(first?: ApiFixture): Promise<ApiFixture> {
   fixtures.unshift(fixture);
   if (first) await fixture.api.start(new AbortController().signal);
   else await fixture.start();
-  await until(() => fixture.api.report().ready === true);
+  await until(() => fixture.api.report().status === 'active');
   return fixture;
 }
 

@@ -150,7 +150,7 @@ describe('authentication', () => {
 
   test('nothing else is guarded', async () => {
     const api = await start({ secrets: ['s3cr3t'] });
-    await until(() => api.api.report().ready);
+    await until(() => api.api.report().status === 'active');
     expect((await api.send('/')).status).toBe(200);
     expect((await api.send('/v1/health')).status).toBe(200);
     expect((await api.send('/nope')).status).toBe(404);
@@ -185,11 +185,11 @@ describe('health', () => {
     expect([starting.status, starting.text]).toEqual([202, '{"status":"starting"}']);
     expect(starting.headers['cache-control']).toBe('no-cache, no-store, must-revalidate');
     await api.router.start();
-    await until(() => api.api.report().ready);
+    await until(() => api.api.report().status === 'active');
     const active = await api.send('/v1/health');
     expect([active.status, active.text]).toEqual([200, '{"status":"active"}']);
     await api.router.lead(false);
-    await until(() => !api.api.report().ready);
+    await until(() => api.api.report().status === 'waiting');
     const waiting = await api.send('/v1/health');
     expect([waiting.status, waiting.text]).toEqual([202, '{"status":"waiting"}']);
     expect((await api.send('/v1/health?source_id=other')).status).toBe(404);
@@ -199,7 +199,7 @@ describe('health', () => {
     const api = await start();
     const handle = await api.handle();
     await api.router.lead(false);
-    await until(() => !api.api.report().ready);
+    await until(() => api.api.report().status === 'waiting');
     expect((await api.shape(`offset=0_0&handle=${handle}`)).status).toBe(200);
     const reply = await api.shape('table=wide&offset=-1');
     expect(reply.status).toBe(503);

@@ -223,7 +223,29 @@ describe('long polling', () => {
     expect(turns).toBeGreaterThanOrEqual(4);
   });
 
-  test('stopping answers what is held', async () => {
+  test('D C11 whoever is given a stale live answer has what is new with the request after it', async () => {
+    const api = await start({ longPollTimeoutMs: 1_000 });
+    const handle = await api.handle();
+    const asked = `offset=0_inf&handle=${handle}&live=true&cursor=1`;
+    const quiet = await api.shape(asked);
+    await api.router.commit([{ lsn: 5_000n, entries: { [handle]: [change(3, 5_000n)] } }]);
+    const busy = await api.shape(asked);
+    await api.router.commit([{ lsn: 6_000n, entries: { [handle]: [change(4, 6_000n)] } }]);
+    // Of either a cache may have kept the answer for that URL; what it says leads to another one.
+    for (const [stale, rows] of [
+      [quiet, [change(3, 5_000n), change(4, 6_000n)]],
+      [busy, [change(4, 6_000n)]],
+    ] as const) {
+      const { 'electric-offset': offset, 'electric-cursor': cursor } = stale.headers;
+      const next = `offset=${String(offset)}&handle=${handle}&live=true&cursor=${String(cursor)}`;
+      expect(next).not.toBe(asked);
+      const reply = await api.shape(next);
+      expect(reply.json.slice(0, -1)).toEqual(rows.map((row) => JSON.parse(row) as unknown));
+      expect(reply.headers['electric-offset']).toBe('6000_0');
+    }
+  });
+
+  test('D C9 stopping answers what is held, as caches may keep it for a second', async () => {
     const api = await start(LONG);
     const handle = await api.handle();
     const polls = Array.from({ length: 5 }, () => api.shape(`offset=0_inf&handle=${handle}&live=true`));
@@ -232,6 +254,7 @@ describe('long polling', () => {
     for (const reply of await Promise.all(polls)) {
       expect(reply.status).toBe(200);
       expect(reply.headers.connection).toBe('close');
+      expect(reply.headers['cache-control']).toBe('public, max-age=1');
       expect(reply.json.at(-1)?.headers.control).toBe('up-to-date');
     }
   });

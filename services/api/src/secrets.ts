@@ -1,7 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { Params } from '@shapecast/protocol';
 
-/** Checks the shared secret (spec H 4). Without secrets everything is allowed (insecure mode). */
+/** Checks the shared secret (spec H 4). Without secrets everything is allowed (insecure mode), unless tokens are checked, too. */
 export class Secrets {
   readonly #fixed: readonly Buffer[];
   #reloaded: readonly Buffer[] = [];
@@ -15,6 +15,11 @@ export class Secrets {
   /** Those of the file, in place of what it held before. From the first call on there is no insecure mode, whatever it holds. */
   reload(secrets: readonly string[]): void {
     this.#reloaded = secrets.map(digest);
+    this.#guarded = true;
+  }
+
+  /** There is another way to be let in, so having no secret opens nothing. */
+  guard(): void {
     this.#guarded = true;
   }
 

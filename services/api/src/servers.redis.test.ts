@@ -19,7 +19,7 @@ async function start(redisUrl = sharedRedisUrl()): Promise<ApiFixture> {
   const store = openRedisShapeStore({ url: redisUrl }, parts);
   const messaging = await openNatsMessaging({ url: sharedNatsUrl() }, parts, new AbortController().signal);
   fixture = await new ApiFixture({ longPollTimeoutMs: 60_000 }, { store, messaging }).start();
-  await until(() => fixture?.api.report().ready === true);
+  await until(() => fixture?.api.report().status === 'active');
   return fixture;
 }
 

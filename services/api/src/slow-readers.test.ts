@@ -85,6 +85,8 @@ test.each([
 test('one who is slow but takes something gets everything', async () => {
   const { api } = await start({ sendTimeoutMs: 800 });
   const whole = (await api.shape('offset=-1')).text;
+  // Its client may know of its end before the server does.
+  await until(() => inProgress(api) === 0);
   const socket = stalled(api, 'offset=-1');
   let text = '';
   let rests = 0;
@@ -101,4 +103,42 @@ test('one who is slow but takes something gets everything', async () => {
   await until(() => sleep(10).then(() => got() >= whole.length || socket.destroyed));
   expect(rests).toBeGreaterThan(10);
   expect(text.slice(-1_000)).toBe(whole.slice(-1_000));
+});
+
+test('O 2.3 a transfer that has begun when the process is told to stop is finished first', async () => {
+  const { api } = await start({ sendTimeoutMs: 30_000, drainSpreadMs: 0 });
+  const whole = (await api.shape('offset=-1')).text;
+  // Its client may know of its end before the server does.
+  await until(() => inProgress(api) === 0);
+  const socket = stalled(api, 'offset=-1');
+  await until(() => inProgress(api) === 1);
+  let stopped = false;
+  const stopping = api.api.stop().then(() => (stopped = true));
+  // Nobody new gets in; who is being sent something stays.
+  await until(() =>
+    api.send('/v1/health').then(
+      () => false,
+      () => true,
+    ),
+  );
+  expect(stopped).toBe(false);
+  const parts: Buffer[] = [];
+  socket.on('data', (bytes: Buffer) => parts.push(bytes)).resume();
+  await new Promise((resolve) => socket.once('end', resolve));
+  await stopping;
+  const text = Buffer.concat(parts).toString('latin1');
+  const [head = ''] = text.split('\r\n\r\n', 1);
+  expect(head).toMatch(/^HTTP\/1.1 200 /);
+  expect(text.length - head.length - 4).toBe(whole.length);
+});
+
+test('O 2.4 a transfer that nobody takes does not keep the process from its end', async () => {
+  const { api } = await start({ sendTimeoutMs: 60_000, drainMs: 200 });
+  await until(() => inProgress(api) === 0);
+  const socket = stalled(api, 'offset=-1');
+  await until(() => inProgress(api) === 1);
+  await api.api.stop();
+  socket.resume();
+  await new Promise((resolve) => socket.once('close', resolve));
+  expect(socket.bytesRead).toBeLessThan(12 * MB);
 });

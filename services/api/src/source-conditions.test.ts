@@ -83,7 +83,7 @@ describe('the first condition that is missing decides what waiting requests are 
 
   test('of several reasons the newest, however often the older ones are told again', () => {
     let now = 0;
-    const boards = [1, 2].map(() => new ConditionBoard({ ...systemClock, now: () => now }));
+    const boards = [1, 2].map(() => new ConditionBoard({ ...systemClock, now: () => now, wall: () => now }));
     const records = (): RegistryEntry<ConditionRecord>[] =>
       boards.map((board, i) => ({
         key: `s.replicator-${i}`,
@@ -117,7 +117,7 @@ describe('the first condition that is missing decides what waiting requests are 
 
 test('every condition of the reference can be seen by itself, with the time of its last change', () => {
   let now = 0;
-  const conditions = new SourceConditions({ ...systemClock, now: () => now });
+  const conditions = new SourceConditions({ ...systemClock, now: () => now, wall: () => now });
   const pools = { admin_connection_pool_ready: true, snapshot_connection_pool_ready: true };
   now = 1_000;
   conditions.update(ACTIVE, [record('router', pools)]);

@@ -44,6 +44,7 @@ export class SourceState {
   #read = false;
   #leading = false;
   #routers = 0;
+  #homes: readonly string[] = [];
   #unowned: number | undefined;
   #told: readonly RegistryEntry<ConditionRecord>[] = [];
   #guard: GuardRecord | undefined;
@@ -71,6 +72,11 @@ export class SourceState {
   /** A replicator streams and every shard has an owner, so that new shapes can be made. */
   get active(): boolean {
     return this.missing === undefined && this.#leading;
+  }
+
+  /** Names of the stores that the live routers reach. */
+  get homes(): readonly string[] {
+    return this.#homes;
   }
 
   /** Nobody is connected to the database, and all is well (spec R 3.7). */
@@ -216,6 +222,7 @@ export class SourceState {
     this.#told = told;
     this.#read = true;
     this.#routers = routers.length;
+    this.#homes = routers.flatMap(({ value: { home } }) => home ?? []);
     const owned = new Set(routers.flatMap((router) => router.value.owned));
     this.#unowned = this.#record === undefined ? undefined : this.#record.shards - owned.size;
     this.#notify();

@@ -108,3 +108,22 @@ test('a handle above what is noted is noted at once', async () => {
   });
   stop.abort();
 });
+
+test('who waits behind an entry that the store lost is not told that the shape ended (R 12.5.1, 14.6)', async () => {
+  const handle = await fixture.handle();
+  // Answered once the shape is live, so that it is in what is saved.
+  expect((await fixture.shape(`offset=0_inf&handle=${handle}`)).status).toBe(200);
+  await save();
+  const headers = '{"operation":"delete","lsn":"7000","op_position":0,"last":true}';
+  const transaction = { lsn: 7_000n, entries: { [handle]: [`{"key":"k","value":{},"headers":${headers}}`] } };
+  await fixture.router.commit([transaction]);
+  const behind = `offset=7000_0&handle=${handle}`;
+  const held = fixture.shape(`${behind}&live=true`);
+  await until(() => fixture.api.report()['held'] === 1);
+  await goBack();
+  await until(() => fixture.api.report()['held'] === 0);
+  await fixture.router.commit([transaction]);
+  expect((await held).status).not.toBe(409);
+  const again = await fixture.shape(behind);
+  expect([again.status, again.headers['electric-handle']]).toEqual([200, handle]);
+});

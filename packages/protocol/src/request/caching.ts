@@ -1,7 +1,7 @@
 import { formatOffset, type LogOffset } from '@shapecast/log';
 
 /** What an answer is, as far as caches are concerned (spec H 20.1). */
-export type CacheKind = 'initial' | 'catch-up' | 'live' | 'sse' | 'redirect' | 'gone' | 'error';
+export type CacheKind = 'initial' | 'catch-up' | 'live' | 'drained' | 'sse' | 'redirect' | 'gone' | 'error';
 
 export interface CacheOptions {
   /** Seconds: `ELECTRIC_CACHE_MAX_AGE`. */
@@ -21,6 +21,9 @@ export function cacheControl(kind: CacheKind, options: CacheOptions): string {
       return `public, max-age=${options.maxAge}, stale-while-revalidate=${options.staleAge}`;
     case 'live':
       return 'public, max-age=5, stale-while-revalidate=5';
+    // A live request that was answered early because the pod stops: a cache lets it go by soon, and still collapses the crowd.
+    case 'drained':
+      return 'public, max-age=1';
     case 'sse':
       return `public, max-age=${Math.max(1, Math.floor(options.sseTimeoutMs / 1000) - 1)}`;
     case 'redirect':

@@ -80,6 +80,7 @@ describe('cache-control', () => {
     ['initial', 'public, max-age=604800, s-maxage=3600, stale-while-revalidate=2629746'],
     ['catch-up', 'public, max-age=60, stale-while-revalidate=300'],
     ['live', 'public, max-age=5, stale-while-revalidate=5'],
+    ['drained', 'public, max-age=1'],
     ['sse', 'public, max-age=59'],
     ['redirect', 'public, max-age=60, must-revalidate'],
     ['gone', 'public, max-age=1, must-revalidate'],

@@ -7,7 +7,7 @@ import {
   type RelationInfo,
   type ShapeDefinition,
 } from '@shapecast/shape';
-import { parseWhere, type WhereClause } from '@shapecast/where';
+import { bothClauses, parseWhere, type WhereClause } from '@shapecast/where';
 import { accept, refuse, type Checked } from './field-errors.ts';
 import { canExist, missingTableText, parseColumnList, parseTableName, type TableName } from './identifier.ts';
 import type { DefinitionParams } from './shape-request.ts';
@@ -19,6 +19,9 @@ export interface ResolvedDefinition {
   /** The where clause as it was understood; absent when there is none. */
   readonly clause?: WhereClause;
 }
+
+/** The field of refusals that are about what the token allows, and not about the request. */
+export const RESTRICTED = 'token';
 
 /** First half of stage (g): which table is meant. */
 export function requestedTable(params: DefinitionParams): Checked<TableName> {
@@ -45,7 +48,7 @@ export function resolveDefinition(
   const definition = buildDefinition({
     relation,
     // Columns that a list or a proxy's allow-list names are listed, even when they happen to be all (HD-1).
-    columns: params.columns === undefined && params.queryableColumns === undefined ? undefined : columns.value,
+    columns: params.columns === undefined && !areColumnsLimited(params) ? undefined : columns.value,
     where: where.value,
     replica: params.replica,
     log: params.log,
@@ -56,14 +59,9 @@ export function resolveDefinition(
 }
 
 function selectedColumns(params: DefinitionParams, relation: RelationInfo): Checked<readonly string[]> {
-  let allowed: readonly string[] = relation.columns.map((column) => column.name);
-  if (params.queryableColumns !== undefined) {
-    const queryable = parseColumnList(params.queryableColumns, 'queryable_columns');
-    if (!queryable.ok) return queryable;
-    const problem = columnProblem(queryable.value, allowed, relation, 'queryable columns');
-    if (problem !== undefined) return refuse('queryable_columns', problem);
-    allowed = queryable.value;
-  }
+  const limited = queryableColumns(params, relation);
+  if (!limited.ok) return limited;
+  const allowed = limited.value;
   let selected = allowed;
   if (params.columns !== undefined) {
     const listed = parseColumnList(params.columns, 'columns');
@@ -83,6 +81,26 @@ function selectedColumns(params: DefinitionParams, relation: RelationInfo): Chec
   );
 }
 
+function areColumnsLimited({ queryableColumns: list, restriction }: DefinitionParams): boolean {
+  return list !== undefined || restriction?.columns !== undefined;
+}
+
+/** Columns that may be selected and, by subsets, referred to (PA-4): what the client's token allows, and of that what a proxy lists. */
+export function queryableColumns(params: DefinitionParams, relation: RelationInfo): Checked<readonly string[]> {
+  let allowed: readonly string[] = relation.columns.map((column) => column.name);
+  const granted = params.restriction?.columns;
+  if (granted !== undefined) {
+    const problem = columnProblem(granted, allowed, relation, 'columns');
+    if (problem !== undefined) return refuse(RESTRICTED, `The rule for this table does not fit it. ${problem}`);
+    allowed = granted;
+  }
+  if (params.queryableColumns === undefined) return accept(allowed);
+  const listed = parseColumnList(params.queryableColumns, 'queryable_columns');
+  if (!listed.ok) return listed;
+  const problem = columnProblem(listed.value, allowed, relation, 'queryable columns');
+  return problem === undefined ? listed : refuse('queryable_columns', problem);
+}
+
 function columnProblem(
   names: readonly string[],
   allowed: readonly string[],
@@ -99,11 +117,21 @@ function columnProblem(
 }
 
 function whereClause(params: DefinitionParams, relation: RelationInfo): Checked<WhereClause | undefined> {
-  // Without a clause nobody looks at its parameters (PA-7).
-  if (params.where === undefined) return accept(undefined);
   // A condition on what never comes with a change could not be followed.
   const unpublished = unpublishedColumns(relation);
   const columns = relation.columns.filter((column) => !unpublished.includes(column));
-  const parsed = parseWhere(params.where, params.params ?? {}, columns, relation);
-  return parsed.ok ? accept(parsed.clause) : refuse(parsed.field, parsed.message);
+  const granted = params.restriction?.columns;
+  // What may not be seen may not be asked about either: whether rows come tells.
+  const visible = granted === undefined ? columns : columns.filter((column) => granted.includes(column.name));
+
+  // Without a clause nobody looks at its parameters (PA-7).
+  const asked =
+    params.where === undefined ? undefined : parseWhere(params.where, params.params ?? {}, visible, relation);
+  if (asked?.ok === false) return refuse(asked.field, asked.message);
+  const { where, params: values = {} } = params.restriction ?? {};
+  const limit = where === undefined ? undefined : parseWhere(where, values, columns, relation);
+  if (limit?.ok === false)
+    return refuse(RESTRICTED, `The rule for this table does not fit it, or the token. ${limit.message}`);
+  if (asked === undefined || limit === undefined) return accept((asked ?? limit)?.clause);
+  return accept(bothClauses(limit.clause, asked.clause, columns));
 }

@@ -13,6 +13,17 @@ export interface DefinitionParams {
   readonly replica: 'default' | 'full';
   readonly log: 'full' | 'changes_only';
   readonly compaction: boolean;
+  /** What may be seen of it. Never from the query: whoever checks the client's token puts it here. */
+  readonly restriction?: Restriction;
+}
+
+/** A part of a table to which all that is asked of it is limited. */
+export interface Restriction {
+  readonly where?: string;
+  /** Values of `$n` in `where`. */
+  readonly params?: Readonly<Record<string, string>>;
+  /** Columns that may be selected or referred to. */
+  readonly columns?: readonly string[];
 }
 
 /** A request to read a shape, past the checks that need neither the table nor the store (stages a to f of spec H 7). */
@@ -99,6 +110,7 @@ export function definitionKey(definition: DefinitionParams): string {
     definition.replica,
     definition.log,
     definition.compaction,
+    definition.restriction,
   ]);
 }
 

@@ -1,8 +1,8 @@
 import type { RelationInfo } from '@shapecast/shape';
 import { parseOrderBy, parseSubsetWhere, type OrderColumn } from '@shapecast/where';
 import { accept, type Checked } from './field-errors.ts';
-import { parseColumnList } from './identifier.ts';
 import type { Params } from './query-string.ts';
+import { queryableColumns } from './shape-definition.ts';
 import type { DefinitionParams } from './shape-request.ts';
 import { parseSubsetParams } from './subset-params.ts';
 
@@ -28,7 +28,9 @@ export function resolveSubset(
   const typed = parseSubsetParams(subset);
   if (!typed.ok) return nested(typed.errors as Readonly<Record<string, readonly string[]>>);
   const { where, params, orderBy, limit, offset } = typed.value;
-  const columns = queryableColumns(definition, relation);
+  const queryable = queryableColumns(definition, relation);
+  // What is not a list was refused with the shape (stage g).
+  const columns = relation.columns.filter(({ name }) => queryable.ok && queryable.value.includes(name));
   const errors: Record<string, readonly string[]> = {};
 
   let sql = '';
@@ -50,14 +52,6 @@ export function resolveSubset(
     ...(limit === undefined ? undefined : { limit }),
     ...(offset === undefined ? undefined : { offset }),
   });
-}
-
-function queryableColumns({ queryableColumns: list }: DefinitionParams, relation: RelationInfo) {
-  if (list === undefined) return relation.columns;
-  const queryable = parseColumnList(list, 'queryable_columns');
-  // What is not a list was refused with the shape (stage g).
-  const names = new Set(queryable.ok ? queryable.value : []);
-  return relation.columns.filter((column) => names.has(column.name));
 }
 
 function nested(errors: Readonly<Record<string, readonly string[]>>): Checked<never> {

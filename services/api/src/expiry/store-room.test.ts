@@ -10,7 +10,7 @@ afterEach(async () => {
 
 /** An API over a store whose memory is as the test says. */
 async function start() {
-  const memory: { current: StoreMemory | undefined; asked: number } = { current: undefined, asked: 0 };
+  const memory: { current: readonly StoreMemory[]; asked: number } = { current: [], asked: 0 };
   const store = new Proxy<ShapeStore>(openMemoryShapeStore(systemClock), {
     get(target, name) {
       if (name === 'memory') {
@@ -30,7 +30,8 @@ async function start() {
   await fixture.start();
   await until(() => fixture.api.report().ready === true);
   const set = (used: number | undefined, evicts = false) => {
-    memory.current = used === undefined ? undefined : { usedBytes: used, maxBytes: 1_000, evicts };
+    memory.current =
+      used === undefined ? [] : [{ node: 'one', holds: () => true, usedBytes: used, maxBytes: 1_000, evicts }];
     // What the pod knows is a second old.
     ahead += 1_001;
   };

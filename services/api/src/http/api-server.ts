@@ -17,6 +17,8 @@ export interface ApiServerOptions {
 }
 
 const SHAPE_PATH = '/v1/shape';
+/** For an edge with a cache (`authorize-route.ts`). */
+const AUTHORIZE_PATH = '/v1/authorize';
 /** Of request line and headers together (RT-11). */
 const MAX_HEADER_BYTES = 64 * 1024;
 const MAX_HEADERS = 200;
@@ -30,17 +32,22 @@ const MAX_UNANSWERED = 1_000;
 /** The HTTP server: `/v1/shape` by exact path first, everything else to `others`. */
 export class ApiServer {
   readonly #server: Server;
-  readonly #route: ShapeRoute;
   readonly #clock: Clock;
   readonly #options: ApiServerOptions;
+  readonly #connections = new Set<Socket>();
+  readonly #refuser: ConnectionRefuser;
   /** Requests that came on a connection so far. */
   readonly #requests = new WeakMap<Socket, number>();
 
   constructor(
-    deps: { readonly route: ShapeRoute; readonly others: RequestListener; readonly clock: Clock },
+    deps: {
+      readonly route: ShapeRoute;
+      readonly authorize: (req: IncomingMessage, res: ServerResponse, query: string) => void;
+      readonly others: RequestListener;
+      readonly clock: Clock;
+    },
     options: ApiServerOptions,
   ) {
-    this.#route = deps.route;
     this.#clock = deps.clock;
     this.#options = options;
     this.#server = createServer({
@@ -50,6 +57,13 @@ export class ApiServer {
       noDelay: true,
     });
     const refuser = new ConnectionRefuser(deps.clock, options.server);
+    this.#refuser = refuser;
+    this.#server.on('connection', (socket: Socket) => {
+      this.#connections.add(socket);
+      socket.once('close', () => this.#connections.delete(socket));
+    });
+    // Node's own, which its close() calls, takes an answer that is written for one that is sent, and cuts it off.
+    this.#server.closeIdleConnections = () => this.#closeIdle();
     // Node would leave out those past its own limit without a word.
     this.#server.maxHeadersCount = 0;
     this.#server.on('request', (req, res) => {
@@ -64,6 +78,8 @@ export class ApiServer {
       // No other spelling of the path reaches the shape route, so none gets around its authentication (AU-3).
       if (path === SHAPE_PATH && deps.route.accepts(req.method)) {
         deps.route.handle(req, res, mark < 0 ? '' : url.slice(mark + 1));
+      } else if (path === AUTHORIZE_PATH) {
+        deps.authorize(req, res, mark < 0 ? '' : url.slice(mark + 1));
       } else {
         deps.others(req, res);
       }
@@ -97,15 +113,21 @@ export class ApiServer {
     });
   }
 
-  /** Stops accepting, lets requests in progress finish for up to `graceMs`, then cuts what is left. */
+  /** Stops accepting, lets answers in progress reach their clients for up to `graceMs`, then cuts what is left. */
   async close(graceMs: number): Promise<void> {
     if (!this.#server.listening) return;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#server.closeIdleConnections();
     const deadline = this.#clock.now() + graceMs;
-    while (this.#route.inProgress > 0 && this.#clock.now() < deadline) await this.#clock.sleep(DRAIN_STEP_MS);
+    while (this.#connections.size > 0 && this.#clock.now() < deadline) {
+      await this.#clock.sleep(DRAIN_STEP_MS);
+      this.#closeIdle();
+    }
     this.#server.closeAllConnections();
     await closed;
+  }
+
+  #closeIdle(): void {
+    for (const socket of this.#connections) if (this.#refuser.isIdle(socket)) socket.destroySoon();
   }
 
   /**

@@ -17,6 +17,8 @@ export interface ExchangeSettings {
 /** One request on `/v1/shape` and its answer, with the plain `node:http` objects behind it. */
 export class Exchange {
   readonly req: IncomingMessage;
+  /** The answer depends on who asks, and not on the URL alone: no cache may give it to somebody else. */
+  private = false;
   readonly #res: ServerResponse;
   readonly #settings: ExchangeSettings;
   #gone = false;
@@ -63,6 +65,11 @@ export class Exchange {
   set onGone(release: () => void) {
     if (this.#gone) release();
     else this.#onGone = release;
+  }
+
+  /** The process is about to stop. */
+  get closing(): boolean {
+    return this.#settings.closing();
   }
 
   get started(): boolean {
@@ -155,10 +162,17 @@ export class Exchange {
       'x-content-type-options',
       'nosniff',
       ...SHAPE_CORS,
-      ...headers,
+      ...(this.private ? forOneReader(headers) : headers),
       ...(this.#settings.closing() ? ['connection', 'close'] : []),
     ]);
   }
+}
+
+function forOneReader(headers: HeaderList): HeaderList {
+  const own = headers.map((value, i) =>
+    headers[i - 1] === 'cache-control' ? value.replace('public, ', 'private, ').replace(/ s-maxage=\d+,/, '') : value,
+  );
+  return [...own, 'vary', 'authorization'];
 }
 
 /** The request's own id if it looks like one (RT-6). */

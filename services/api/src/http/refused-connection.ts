@@ -43,6 +43,12 @@ export class ConnectionRefuser {
     this.#answers.set(socket, res);
   }
 
+  /** No answer is being made or sent on the connection. */
+  isIdle(socket: Socket): boolean {
+    const answer = this.#answers.get(socket);
+    return answer === undefined || answer.writableFinished;
+  }
+
   /** The parser reports everything that arrives after its first error as one more error. */
   onParseError(err: ParseError, socket: Socket): void {
     const before = this.#refused.get(socket);

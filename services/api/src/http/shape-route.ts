@@ -10,10 +10,11 @@ import {
   type ShapeRequest,
 } from '@shapecast/protocol';
 import type { Clock, Logger } from '@shapecast/service-kit';
-import { INTERNAL_ERROR, failureOf, invalid, unavailable, type Answer, type Failure } from '../answers.ts';
+import type { Gate, TokenAdmission } from '../access/gate.ts';
+import { RESTRICTION_PARAM, restricted, restrictionOf } from '../access/restriction-param.ts';
+import { INTERNAL_ERROR, failureOf, forbidden, invalid, unavailable, type Answer, type Failure } from '../answers.ts';
 import type { LiveHub } from '../live/live-hub.ts';
 import type { Permit, Permits } from '../permits.ts';
-import type { Secrets } from '../secrets.ts';
 import type { ShapeDeleter } from '../shapes/shape-deleter.ts';
 import type { ReadContext, ShapeReader } from '../shapes/shape-reader.ts';
 import { writeEvents, type EventStreamOptions } from './event-stream.ts';
@@ -32,7 +33,7 @@ export interface ShapeService {
 
 interface ShapeRouteDeps {
   readonly permits: Permits;
-  readonly secrets: Secrets;
+  readonly gate: Gate;
   /** Resolves to nothing when the pod is not connected within the readiness wait. */
   readonly service: (signal: () => AbortSignal) => ShapeService | Promise<ShapeService | undefined>;
   readonly clock: Clock;
@@ -44,7 +45,7 @@ interface ShapeRouteOptions extends EventStreamOptions {
   readonly logRequests: boolean;
 }
 
-const UNAUTHORIZED = JSON.stringify({ message: 'Unauthorized - Invalid API secret' });
+const NOT_FOR_TOKENS = forbidden('a token does not allow to delete shapes');
 
 /**
  * `/v1/shape` on the plain `node:http` server, in the order of checks of spec H 2.1. A framework in between would cost every
@@ -89,14 +90,13 @@ export class ShapeRoute {
     if (method === 'OPTIONS') return exchange.reply(204, preflightHeaders(asked(req)));
 
     const params = decodeQuery(query);
-    if (!this.#deps.secrets.allows(params ?? whatDecodes(query))) {
-      return exchange.reply(
-        401,
-        ['content-type', 'application/json; charset=utf-8', 'cache-control', 'no-store'],
-        UNAUTHORIZED,
-      );
+    const { gate } = this.#deps;
+    const admission = gate.knows(params ?? whatDecodes(query)) ? undefined : await gate.admit(req);
+    if (admission !== undefined) exchange.private = true;
+    if (admission?.kind === 'failure') return exchange.reply(admission.status, admission.headers, admission.body);
+    if (method === 'DELETE') {
+      return admission === undefined ? this.#delete(exchange, params) : writeFailure(exchange, NOT_FOR_TOKENS);
     }
-    if (method === 'DELETE') return this.#delete(exchange, params);
 
     const permit = this.#deps.permits.take(params?.handle);
     if ('refused' in permit) return writeFailure(exchange, this.#overloaded(permit.refused, permit.limit));
@@ -110,15 +110,17 @@ export class ShapeRoute {
       if (!read.ok) return writeFailure(exchange, read.failure, 'no-store');
       merged = mergeBody(merged, read.body);
     }
-    return this.#read(exchange, merged, permit);
+    return this.#read(exchange, merged, permit, admission);
   }
 
-  async #read(exchange: Exchange, params: Params, permit: Permit): Promise<void> {
+  async #read(exchange: Exchange, params: Params, permit: Permit, admission?: TokenAdmission): Promise<void> {
     const service = await this.#deps.service(() => exchange.signal);
     if (service === undefined) return writeFailure(exchange, NOT_CONNECTED);
     const request = parseShapeRequest(params);
     if (!request.ok) return writeFailure(exchange, invalid(request.errors));
-    return this.#answer(exchange, request.value, new RequestContext(exchange, permit), service);
+    const allowed = admission === undefined ? trusted(request.value, params) : admission.restrict(request.value);
+    if ('kind' in allowed) return writeFailure(exchange, allowed);
+    return this.#answer(exchange, allowed, new RequestContext(exchange, permit), service);
   }
 
   /** On its own, so that a held request keeps nothing but what its answer needs. */
@@ -192,6 +194,14 @@ export class ShapeRoute {
     }
     writeFailure(exchange, this.#toAnswer(err)).catch(() => exchange.destroy());
   }
+}
+
+/** Whoever knows the secret may say to what a request is limited; an edge that has checked a token does. */
+function trusted(request: ShapeRequest, params: Params): ShapeRequest | Failure {
+  const restriction = restrictionOf(params);
+  if (restriction === undefined) return request;
+  if (restriction === 'invalid') return invalid({ [RESTRICTION_PARAM]: ['is invalid'] });
+  return { ...request, definition: restricted(request.definition, restriction) };
 }
 
 /** A request as its reader sees it. */

@@ -8,7 +8,7 @@ import {
   type HeaderList,
   type ShapeRequest,
 } from '@shapecast/protocol';
-import type { Clock } from '@shapecast/service-kit';
+import { wallTime, type Clock } from '@shapecast/service-kit';
 import type { Answer, Failure, ShapeTarget } from '../answers.ts';
 import type { Body } from '../shapes/body.ts';
 import type { Exchange } from './exchange.ts';
@@ -47,7 +47,14 @@ export async function writeAnswer(
     case 'log': {
       const headers = [
         ...JSON_TYPE,
-        ...shapeHeaders(exchange, request, answer.target, formatOffset(answer.end), options),
+        ...shapeHeaders(
+          exchange,
+          request,
+          answer.target,
+          formatOffset(answer.end),
+          options,
+          logCacheKind(exchange, request, answer),
+        ),
         ...description(request, answer.target),
         ...etag(answer.etag),
         ...hasData(answer.hasData),
@@ -77,12 +84,13 @@ export function shapeHeaders(
   target: ShapeTarget,
   offset: string,
   options: WriteOptions,
+  kind = cacheKind(request),
 ): HeaderList {
   const headers = ['electric-handle', target.handle, 'electric-offset', offset];
-  headers.push('cache-control', cache(exchange, cacheKind(request), options));
+  headers.push('cache-control', cache(exchange, kind, options));
   if (request.live) {
     const { clock, longPollTimeoutMs } = options;
-    headers.push('electric-cursor', nextCursor(clock.now(), longPollTimeoutMs, request.cursor, clock.random()));
+    headers.push('electric-cursor', nextCursor(wallTime(clock), longPollTimeoutMs, request.cursor, clock.random()));
   }
   return headers;
 }
@@ -162,6 +170,15 @@ async function writeSubset(
 function cacheKind(request: ShapeRequest): CacheKind {
   if (request.live) return request.sse ? 'sse' : 'live';
   return request.offset !== 'now' && request.offset.tx === -1n ? 'initial' : 'catch-up';
+}
+
+/** No news from a pod that stops may have come early (deployment H30). */
+function logCacheKind(
+  exchange: Exchange,
+  request: ShapeRequest,
+  { hasData }: { readonly hasData: boolean },
+): CacheKind {
+  return request.live && !hasData && exchange.closing ? 'drained' : cacheKind(request);
 }
 
 function cache(exchange: Exchange, kind: CacheKind, options: CacheOptions): string {

@@ -62,7 +62,8 @@ export class LiveHub {
   /** Waiters in order of arrival, which with one timeout for all is the order of their deadlines. */
   readonly #waiting = new Set<Waiter>();
   readonly #overdue = new Set<Waiter>();
-  #draining = false;
+  /** When the last of those that are held has its answer, in milliseconds since 1970; undefined until the end is near. */
+  #drainEnd: number | undefined;
 
   constructor(deps: HubDeps, options: { readonly timeoutMs: number }) {
     this.#deps = deps;
@@ -70,9 +71,9 @@ export class LiveHub {
     deps.watcher.onTick((now) => this.#expire(now));
   }
 
-  /** What comes is answered at once, because the process is about to stop. */
+  /** Nothing is held for its whole time any more, because the process is about to stop. */
   get draining(): boolean {
-    return this.#draining;
+    return this.#drainEnd !== undefined;
   }
 
   /** Requests held at the moment. */
@@ -105,17 +106,14 @@ export class LiveHub {
   ): Promise<LiveOutcome> {
     const group = this.#groups.get(groupKey(target.handle, target.offset)) ?? this.#open(target);
     return new Promise((resolve) => {
-      const waiter: Waiter = {
-        group,
-        deadline: this.#deps.clock.now() + this.#timeoutMs,
-        overdue: false,
-        settle: resolve,
-      };
+      const now = this.#deps.clock.now();
+      const deadline = Math.min(now + this.#timeoutMs, this.#drainEnd ?? Infinity);
+      const waiter: Waiter = { group, deadline, overdue: false, settle: resolve };
       group.waiters.add(waiter);
       this.#waiting.add(waiter);
       onGone(() => this.#release(waiter));
       if (head !== undefined && compareOffsets(head.tail, target.offset) > 0) this.#look(group, head);
-      else if (this.#draining) this.#lastLook(waiter, this.#deps.clock.now());
+      else if (deadline <= now) this.#lastLook(waiter, now);
     });
   }
 
@@ -124,11 +122,22 @@ export class LiveHub {
     return this.#deps.logs.parts(shard, answer);
   }
 
-  /** Answers what is held, and from now on holds nothing: the process is about to stop (LV-9). */
-  drain(): void {
-    this.#draining = true;
+  /**
+   * The process is about to stop (LV-9): answers what is held early, one after the other in the order in which they came and
+   * evenly over `spreadMs`, so that those who come back do not do so all at once (deployment H30). Nobody who comes later
+   * is held for longer.
+   */
+  drain(spreadMs: number): void {
     const now = this.#deps.clock.now();
-    for (const waiter of [...this.#waiting]) this.#lastLook(waiter, now);
+    this.#drainEnd = now + spreadMs;
+    let turn = 0;
+    const step = spreadMs / this.#waiting.size;
+    for (const waiter of [...this.#waiting]) {
+      turn += 1;
+      // Both only grow from one to the next, so their order stays that of their deadlines.
+      waiter.deadline = Math.min(waiter.deadline, now + Math.floor(step * turn));
+    }
+    this.#expire(now);
   }
 
   #open(target: Pick<Group, 'shard' | 'handle' | 'digest' | 'offset'>): Group {
@@ -153,7 +162,8 @@ export class LiveHub {
     if (head === undefined || head.state === 'dead') return this.#settleAll(group, { kind: 'rotated' });
     const order = compareOffsets(head.tail, group.offset);
     if (order > 0) return void this.#read(group, head);
-    if (order < 0) return this.#settleAll(group, { kind: group.parked ? 'rotated' : 'beyond' });
+    // Also when it was not so before: a store that went back is applied to again, with the same offsets (spec R 12.5.1, 14.6).
+    if (order < 0) return this.#settleAll(group, { kind: 'beyond' });
     group.parked = true;
     if (this.#overdue.size === 0) return;
     const due = [...group.waiters].filter((waiter) => waiter.overdue);

@@ -59,7 +59,7 @@ export function livingStore(deps: LivingDeps): ShapeStore {
       return (await store.readHeads(shard, all)).map(asEnded);
     },
     async getOrCreate(shard, request) {
-      const refusal = await room.refusal();
+      const refusal = await room.refusal(shard);
       if (refusal !== undefined && (await own.find(shard, request.digest)) === undefined) {
         throw new ShapecastError('STORE_FULL', refusal);
       }

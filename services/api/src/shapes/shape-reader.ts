@@ -16,6 +16,11 @@ import type { SchemaHeaders } from './schema-headers.ts';
 import type { Cancellable, ShapeResolver } from './shape-resolver.ts';
 import type { ShapeStart } from './shape-start.ts';
 import { EMPTY_BODY, type SnapshotReader } from './snapshot-reader.ts';
+import type { StreamEnd } from './stream-end.ts';
+
+/** Said where the store went back behind what clients have, and the changes are there to be applied again. */
+const CATCHING_UP = 'The shape is catching up with what was served before. Please retry.';
+const CATCH_UP_S = 5;
 
 interface ShapeReaderDeps {
   readonly source: SourceState;
@@ -28,6 +33,7 @@ interface ShapeReaderDeps {
   readonly watcher: HeadWatcher;
   readonly hub: LiveHub;
   readonly reads: Pick<ReadTimes, 'read'>;
+  readonly streamEnd: Pick<StreamEnd, 'reaches'>;
   readonly clock: Clock;
 }
 
@@ -243,7 +249,11 @@ export class ShapeReader {
     const wait = { timeoutMs: this.#options.longPollTimeoutMs / 2, signal: context.signal };
     const head = await this.#deps.watcher.waitFor(target.shard, target.handle, accept, wait);
     if (head === 'gone') return this.#deps.resolver.successor(target);
-    if (head === undefined) return invalid({ offset: ['out of bounds for this shape'] });
+    if (head === undefined) {
+      const { shard } = target;
+      if (await this.#deps.streamEnd.reaches(after.tx, shard.incarnation)) return unavailable(CATCHING_UP, CATCH_UP_S);
+      return invalid({ offset: ['out of bounds for this shape'] });
+    }
     return this.#log(target, head, request, after, context);
   }
 
