@@ -1,0 +1,19 @@
+import { askHealth } from '../http/ask-health.ts';
+import { failureOf } from './failure.ts';
+import { fail, ok, warn, type Finding } from './finding.ts';
+
+export async function judgeApi(url: string, get: typeof fetch, signal: AbortSignal): Promise<readonly Finding[]> {
+  const id = 'api.health';
+  try {
+    const { code, status } = await askHealth(url, get, signal);
+    if (code === 200) return [ok(id, `The API is ${status}.`)];
+    if (code === 202) {
+      const next = 'Look at the conditions in GET /health of the health port of each process: docs/troubleshooting.md.';
+      return [warn(id, `The API answers, and is ${status}.`, next)];
+    }
+    return [fail(id, `GET /v1/health answered ${code}.`, 'Correct --api, or look at the log of the API.')];
+  } catch (error) {
+    signal.throwIfAborted();
+    return [fail(id, `The API did not answer: ${failureOf(error).message}`, 'Start the API, or correct --api.')];
+  }
+}
