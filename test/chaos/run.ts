@@ -1,214 +1,248 @@
-import { startCluster, waitFor, type Cluster } from '@shapecast/testkit';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startCluster, waitFor, type Cluster, type ClusterOptions } from '@shapecast/testkit';
 import { Chance } from '../support/chance.ts';
-import { firstDifference, heldRows } from '../support/held-rows.ts';
-import { selectText } from '../support/rows.ts';
-import { StrictReader } from '../support/strict-reader.ts';
-import { harmUntil } from './faults.ts';
-import {
-  alterUntil,
-  createTables,
-  GROUPS,
-  KEYS,
-  pause,
-  TABLES,
-  withClient,
-  writeUntil,
-  type Alterations,
-  type Written,
-} from './tables.ts';
+import { Checker } from './checker/checker.ts';
+import { History } from './history.ts';
+import { SETUP, TABLES, ALTERED } from './model/tables.ts';
+import type { FaultKind } from './nemesis/fault.ts';
+import { committed, Nemesis } from './nemesis/nemesis.ts';
+import { storedUpTo } from './nemesis/tx-stream.ts';
+import { AlteredReaders } from './readers/altered-readers.ts';
+import { Crowd } from './readers/crowd.ts';
+import { catchUpFigures, surroundings, violationText, type ChaosReport } from './report.ts';
+import { createTruthSlot, followProgress, followTruth } from './truth/truth-slot.ts';
+import { Truth } from './truth/truth.ts';
+import { alterUntil, type Alterations } from './writers/alterations.ts';
+import { pause, withClient } from './writers/connection.ts';
+import { seedRows, truncateUntil, writeLargeUntil, writeUntil, type Written } from './writers/writers.ts';
 
 export interface ChaosOptions {
   /** Of what happens; when it meets what is up to the machine. */
   readonly seed: number;
-  /** Of writing and harm, each followed by a comparison in peace. */
-  readonly rounds: number;
-  readonly roundMs: number;
+  readonly minutes: number;
+  /** From the beginning of one fault to that of the next. */
+  readonly everyMs: number;
+  readonly faults: readonly FaultKind[];
   readonly alter: Alterations;
+  /** Shapes may end for reasons that the run did not give them: for faults that end them by design. */
+  readonly rotationsAllowed: boolean;
+  readonly cluster?: Pick<ClusterOptions, 'nats' | 'redis'>;
+  /** Folder for the history and the logs of all processes. */
+  readonly out?: string;
   readonly onProgress?: (line: string) => void;
-  /** Gets every line that the processes write. */
-  readonly onLog?: (process: string, line: string) => void;
-}
-
-export interface ChaosReport extends Written {
-  readonly faults: Readonly<Record<string, number>>;
-  /** Why shapes ended, in the words of the log, and how often. */
-  readonly rotations: Readonly<Record<string, number>>;
-  readonly entries: number;
-  readonly readers: number;
-  /** What must not be; empty when all is well. */
-  readonly violations: readonly string[];
-}
-
-interface Followed {
-  readonly table: string;
-  readonly where: string;
-  readonly columns: readonly string[] | undefined;
-  readonly reader: StrictReader;
 }
 
 /** Short periods, so that much happens in a short time; logs are read from sealed chunks while they grow. */
 const ENV = {
   SHAPECAST_LOG_LEVEL: 'info',
-  ELECTRIC_SHAPE_CHUNK_BYTES_THRESHOLD: '4000',
-  SHAPECAST_SEAL_INTERVAL: '200ms',
+  ELECTRIC_SHAPE_CHUNK_BYTES_THRESHOLD: '100000',
+  SHAPECAST_SEAL_INTERVAL: '500ms',
   ELECTRIC_TWEAKS_SCHEMA_RECONCILER_PERIOD: '1s',
   ELECTRIC_TWEAKS_PUBLICATION_REFRESH_PERIOD: '1s',
-  ELECTRIC_LONG_POLL_TIMEOUT: '5s',
+  ELECTRIC_LONG_POLL_TIMEOUT: '4s',
 };
 
+/** A reader that lacks something for longer than this when nothing is wrong any more hangs. */
+const STALE_MS = 60_000;
+const LARGE_EVERY_MS = 20_000;
+const TRUNCATE_EVERY_MS = 40_000;
+const SETTLE_MS = 100;
+const PROGRESS_MS = 15_000;
+
 /**
- * Readers follow shapes of two tables while rows are written, tables altered, and processes and servers of the cluster killed,
- * stopped, paused and cut off. After each round it becomes quiet, and every reader must hold what Postgres has; so must readers
- * that come then. A reader that sees a row twice, misses one, or is sent back in time says so (spec R 18.2.1, 18.2.2).
+ * Writers, readers of several kinds, faults, and a checker that holds every answer against what Postgres had (spec R 18.2.1,
+ * 18.2.2). Ends with the first violation, or when the time is over, all is healed, and everybody has everything.
  */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
-  const rotations: Record<string, number> = {};
+  const history = new History(options.out);
+  const rotationReasons: Record<string, number> = {};
+  const clocks = await mkdtemp(join(tmpdir(), 'shapecast-clocks-'));
+  const entry = new URL('./nemesis/jumping-clock.ts', import.meta.url).pathname;
   const cluster = await startCluster({
+    entries: { replicator: entry, router: entry, api: entry },
     routers: 2,
     apis: 2,
     replicators: 2,
-    env: ENV,
+    nats: 3,
+    redis: 'replica',
+    proxies: true,
+    edge: 'nginx',
+    ...options.cluster,
+    env: { ...ENV, SHAPECAST_CHAOS_CLOCKS: clocks },
     onLog: (name, line) => {
-      options.onLog?.(name, line);
-      noteRotation(line, rotations);
+      history.log(name, line);
+      noteRotation(line, rotationReasons);
     },
+    onEvent: (event) => history.note('cluster', event),
   });
   try {
-    return await run(cluster, options, rotations);
+    return await run(cluster, history, { ...options, clocks }, rotationReasons);
   } finally {
     await cluster.stop();
+    await history.close();
+    await rm(clocks, { recursive: true });
   }
 }
 
-async function run(cluster: Cluster, options: ChaosOptions, rotations: Record<string, number>): Promise<ChaosReport> {
-  const { seed, rounds, roundMs, alter, onProgress = () => {} } = options;
-  const chance = new Chance(seed);
-  const written: Written = { transactions: 0, failed: 0, truncations: 0, ddl: 0 };
-  const faults: Record<string, number> = {};
-  const failures: string[] = [];
-  await createTables(cluster.databaseUrl);
-  const followed = shapes(cluster.url, chance);
-  const reading = new AbortController();
-  const readers = followed.map(({ reader }) =>
-    reader.follow(reading.signal).catch((error: unknown) => void failures.push(String(error))),
+async function run(
+  cluster: Cluster,
+  history: History,
+  options: ChaosOptions & { readonly clocks: string },
+  rotationReasons: Record<string, number>,
+): Promise<ChaosReport> {
+  const { seed, alter, onProgress = () => {} } = options;
+  const url = cluster.databaseUrl;
+  const written: Written = { transactions: 0, failed: 0, large: 0, truncations: 0, ddl: 0 };
+  const [over, calm, gone] = [new AbortController(), new AbortController(), new AbortController()];
+  const truth = new Truth();
+  const checker: Checker = new Checker(truth, {
+    staleMs: STALE_MS,
+    rotationsNeedReasons: !options.rotationsAllowed && alter !== 'everything',
+    epoch: performance.timeOrigin,
+    onViolation: (violation) => {
+      history.note('checker', 'violation', violation);
+      if (checker.violations.length > 1) return;
+      onProgress(surroundings(violation, { history, truth, checker }));
+      over.abort();
+    },
+  });
+  const deps = { checker, history };
+  await withClient(url, (client) => client.query(SETUP));
+  await createTruthSlot(url);
+  await withClient(url, async (client) => {
+    for (const table of [...TABLES.map(({ name }) => name), ...ALTERED]) await client.query(seedRows(table, 200));
+  });
+
+  let failure: Error | undefined;
+  const background = (work: Promise<unknown>): Promise<void> =>
+    work.then(
+      () => undefined,
+      (error: unknown) => {
+        failure ??= error instanceof Error ? error : new Error(String(error));
+        over.abort();
+      },
+    );
+  const following = [
+    background(
+      followTruth(
+        url,
+        truth,
+        {
+          onTransaction: ({ lsn, xid, changes, truncated }) =>
+            history.note('truth', 'commit', {
+              lsn,
+              xid,
+              truncated,
+              changes: changes
+                .slice(0, 20)
+                .map(({ table, key, before, after }) => [table, key, before?.['n'], after?.['n']]),
+              rows: changes.length,
+            }),
+          onAdvance: () => {},
+        },
+        gone.signal,
+      ),
+    ),
+    background(
+      followProgress(
+        url,
+        async (progress) => {
+          truth.expect(progress.askedAt, progress.flushed);
+          await checker.confirmed(progress, () => storedUpTo(cluster.natsUrl));
+        },
+        gone.signal,
+      ),
+    ),
+  ];
+  const settling = setInterval(() => checker.settle(performance.now()), SETTLE_MS);
+  const crowd = new Crowd(deps, cluster, new Chance(seed + 1));
+  const altered =
+    alter === 'nothing' ? undefined : new AlteredReaders(cluster.url, () => checker.mayHaveGoneBack(performance.now()));
+  const readers = [
+    background(crowd.read(gone.signal)),
+    ...(altered === undefined ? [] : [background(altered.read(gone.signal))]),
+  ];
+  const nemesis = new Nemesis(
+    { cluster, ...deps, chance: new Chance(seed + 2) },
+    { kinds: options.faults, everyMs: options.everyMs, clocks: options.clocks },
+    over.signal,
   );
+  const started = performance.now();
+  const ticker = setInterval(() => onProgress(progressLine(checker, written, started)), PROGRESS_MS);
   try {
-    for (let round = 1; round <= rounds; round += 1) {
-      const writing = new AbortController();
-      const { signal } = writing;
-      const actor = (n: number) => new Chance(seed + 100 * round + n);
-      const actors = [
-        writeUntil(cluster.databaseUrl, actor(1), written, signal),
-        writeUntil(cluster.databaseUrl, actor(2), written, signal),
-        harmUntil(cluster, actor(3), (name) => (faults[name] = (faults[name] ?? 0) + 1), signal),
-        comeAndGo(cluster.url, actor(4), failures, signal),
-        ...(alter === 'nothing' ? [] : [alterUntil(cluster.databaseUrl, alter, actor(5), written, signal)]),
-      ];
-      await Promise.race([pause(roundMs), Promise.all(actors)]);
-      writing.abort();
-      await Promise.all(actors);
-      await cluster.waitReady();
-      await expectEqual(cluster, followed, failures, `seed ${seed}, round ${round}`);
-      await expectFreshEqual(cluster, followed, failures);
-      const bad = failures.length + violationsOf(followed).length;
-      onProgress(
-        `round ${round}: ${written.transactions} transactions, ${written.ddl} alterations, ${sum(faults)} faults, ` +
-          `${sum(rotations)} rotations, ${bad} violations`,
-      );
-      if (failures.length > 0) break;
+    const everybody = (): boolean => checker.tracks.length > 0 && checker.tracks.every((track) => track.watermark > 0n);
+    await waitFor(() => failure !== undefined || over.signal.aborted || everybody(), {
+      timeoutMs: 2 * STALE_MS,
+      describe: () => checker.tracks.filter((track) => track.watermark === 0n).map(({ kind }) => kind.name),
+    });
+    checker.storedFrom(await committed(url));
+    const actor = (n: number): Chance => new Chance(seed + 100 + n);
+    const writers = [
+      writeUntil(url, actor(1), written, calm.signal),
+      writeUntil(url, actor(2), written, calm.signal),
+      writeLargeUntil(url, actor(3), written, LARGE_EVERY_MS, calm.signal),
+      truncateUntil(url, actor(4), written, TRUNCATE_EVERY_MS, calm.signal),
+      ...(alter === 'nothing' ? [] : [alterUntil(url, alter, actor(5), written, calm.signal)]),
+    ].map(background);
+    const harm = background(nemesis.run());
+    await pause(options.minutes * 60_000, over.signal);
+    over.abort();
+    await harm;
+    if (failure === undefined && checker.violations.length === 0) {
+      // Some more writes in peace, then silence.
+      await pause(1_000);
+      calm.abort();
+      await Promise.all(writers);
+      checker.allHealed(performance.now(), await committed(url), ['the end']);
+      await waitFor(() => failure !== undefined || checker.violations.length > 0 || quiet(checker), {
+        timeoutMs: 3 * STALE_MS,
+        describe: () => `${checker.open} comparisons and ${checker.catchUp.waiting} readers' progress open`,
+      });
+      for (const text of (await altered?.differences(url)) ?? []) checker.differs(text);
     }
+    calm.abort();
+    await Promise.all(writers);
   } finally {
-    reading.abort();
-    await Promise.all(readers);
+    for (const controller of [over, calm, gone]) controller.abort();
+    clearInterval(ticker);
+    clearInterval(settling);
+    await Promise.all([...readers, ...following]);
   }
-  const entries = followed.reduce((sum, { reader }) => sum + reader.entries, 0);
+  if (failure !== undefined) throw failure;
+  const { explained, ...counts } = checker.counts();
   return {
+    seed,
+    minutes: Math.round((performance.now() - started) / 6_000) / 10,
     ...written,
-    faults,
-    rotations,
-    entries,
-    readers: followed.length,
-    violations: [...failures, ...violationsOf(followed)],
+    committed: truth.transactions,
+    rowChanges: truth.changes,
+    readers: checker.tracks.length,
+    handles: checker.handles.size,
+    revived: checker.handles.revived,
+    ...counts,
+    distinctEntries: checker.bytes.entries,
+    faults: checker.faults.byKind(),
+    failedFaults: nemesis.failed,
+    explained,
+    rotationReasons,
+    catchUp: catchUpFigures(checker),
+    violations: checker.violations.map(violationText),
   };
 }
 
-function violationsOf(followed: readonly Followed[]): string[] {
-  return followed.flatMap(({ reader, ...shape }) =>
-    reader.violations.map((violation) => `${JSON.stringify(shape)}: ${violation}`),
+function quiet(checker: Checker): boolean {
+  return checker.open === 0 && checker.catchUp.waiting === 0;
+}
+
+function progressLine(checker: Checker, written: Written, started: number): string {
+  const { compared, entries, rotations } = checker.counts();
+  const seconds = Math.round((performance.now() - started) / 1_000);
+  return (
+    `${seconds} s: ${written.transactions} transactions, ${checker.faults.all.length} faults, ${entries} entries, ` +
+    `${compared} up-to-dates compared, ${rotations} rotations, ${checker.open} open, ${checker.violations.length} violations`
   );
-}
-
-function sum(counts: Readonly<Record<string, number>>): number {
-  return Object.values(counts).reduce((total, count) => total + count, 0);
-}
-
-function shapes(url: string, chance: Chance): Followed[] {
-  const list: Followed[] = [];
-  const follow = (table: string, where: string, columns?: readonly string[], more: Record<string, string> = {}) => {
-    const params = { table, ...(where && { where }), ...(columns && { columns: columns.join() }), ...more };
-    list.push({ table, where, columns, reader: new StrictReader(url, params) });
-  };
-  for (const table of TABLES) {
-    follow(table, '');
-    follow(table, '', undefined, { replica: 'full' });
-    follow(table, '', ['id', 'grp']);
-    follow(table, `id < ${chance.int(KEYS)}`, ['id', 'grp', 'body'], { replica: 'full' });
-    follow(table, `body is null`, ['id', 'grp', 'body']);
-    follow(table, `grp in (1, 5, 9)`);
-    for (let grp = 0; grp < GROUPS; grp += 3) follow(table, `grp = ${grp}`, ['id', 'grp', 'body']);
-  }
-  return list;
-}
-
-/** Clients that read a shape nobody else has, and leave. */
-async function comeAndGo(url: string, chance: Chance, failures: string[], signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    const where = `id % ${2 + chance.int(50)} = ${chance.int(50)}`;
-    const reader = new StrictReader(url, { table: chance.pick(TABLES), where });
-    const leave = AbortSignal.any([signal, AbortSignal.timeout(200 + chance.int(2_000))]);
-    await reader.follow(leave).catch((error: unknown) => void failures.push(`${where}: ${String(error)}`));
-    failures.push(...reader.violations.map((violation) => `${where}: ${violation}`));
-    await pause(chance.int(300), signal);
-  }
-}
-
-async function expectEqual(cluster: Cluster, followed: readonly Followed[], failures: string[], when: string) {
-  const expected = await withClient(cluster.databaseUrl, async (client) => {
-    const all = new Map<Followed, string>();
-    for (const shape of followed) {
-      const { rows } = await client.query<{ attname: string }>(
-        `select attname from pg_attribute where attrelid = '${shape.table}'::regclass and attnum > 0 and not attisdropped`,
-      );
-      const columns = shape.columns ?? rows.map(({ attname }) => attname);
-      all.set(shape, (await selectText(client, shape.table, columns, shape.where)).join('\n'));
-    }
-    return all;
-  });
-  const differing = () => followed.filter((shape) => heldRows(shape.reader) !== expected.get(shape));
-  await waitFor(() => failures.length > 0 || differing().length === 0, {
-    timeoutMs: 120_000,
-    intervalMs: 100,
-  }).catch(() => {
-    for (const shape of differing()) {
-      const { reader, table, where, columns } = shape;
-      failures.push(
-        `${when}: ${table} ${columns?.join() ?? '*'} where ${where} (${reader.handle}, ${reader.offset}): ${firstDifference(heldRows(reader), expected.get(shape) ?? '')}`,
-      );
-    }
-  });
-}
-
-/** What a client that comes later assembles from the same logs. */
-async function expectFreshEqual(cluster: Cluster, followed: readonly Followed[], failures: string[]): Promise<void> {
-  for (const { table, where, columns, reader } of followed) {
-    const params = { table, ...(where && { where }), ...(columns && { columns: columns.join() }) };
-    const fresh = new StrictReader(cluster.url, params);
-    await fresh.catchUp(AbortSignal.timeout(60_000));
-    if (heldRows(fresh) !== heldRows(reader)) {
-      failures.push(`a fresh reader of ${table} where ${where}: ${firstDifference(heldRows(fresh), heldRows(reader))}`);
-    }
-    failures.push(...fresh.violations);
-  }
 }
 
 function noteRotation(line: string, rotations: Record<string, number>): void {

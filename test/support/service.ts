@@ -31,6 +31,7 @@ export async function startService(
         ELECTRIC_PORT: String(port),
         ELECTRIC_INSECURE: 'true',
         SHAPECAST_PRESTOP_DELAY: '1ms',
+        SHAPECAST_DRAIN_SPREAD: '0',
       }),
       SHAPECAST_HEALTH_PORT: String(healthPort),
       SHAPECAST_HEALTH_HOST: '127.0.0.1',
