@@ -28,9 +28,11 @@ module.exports = {
     { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
     {
       name: 'services-do-not-import-services',
-      comment: 'They meet in the tx stream and in the store. Only services/embedded composes them in one process.',
+      comment:
+        'They meet in the tx stream and in the store. Only services/embedded composes them in one process, ' +
+        'and services/cli reads the settings as each of them does.',
       severity: 'error',
-      from: { path: '^services/([^/]+)/', pathNot: '^services/embedded/' },
+      from: { path: '^services/([^/]+)/', pathNot: '^services/(embedded|cli)/' },
       to: { path: '^services/', pathNot: '^services/$1/' },
     },
     only('errors-is-the-bottom', 'packages/errors', [], 'errors imports nothing of ours'),
@@ -48,6 +50,12 @@ module.exports = {
       'packages/protocol',
       ['packages/errors', 'packages/log', 'packages/where', 'packages/shape'],
       '',
+    ),
+    only(
+      'access-above-protocol',
+      'packages/access',
+      ['packages/errors', 'packages/log', 'packages/shape', 'packages/protocol'],
+      'who may see what is decided about requests as the protocol has them',
     ),
     only('service-kit-above-errors', 'packages/service-kit', ['packages/errors'], ''),
     only('local-postgres-above-errors', 'packages/local-postgres', ['packages/errors'], ''),
@@ -75,6 +83,7 @@ module.exports = {
     driver('pg-in-one-place', 'pg|pg-logical-replication', ['packages/change-source', 'packages/testkit'], ''),
     driver('nats-in-one-place', '@nats-io/[^/]+', ['packages/messaging'], ''),
     driver('redis-in-one-place', 'ioredis', ['packages/shape-store'], ''),
+    driver('jose-in-one-place', 'jose', ['packages/access'], ''),
     driver('express-in-one-place', 'express', ['services/api/src/http'], ''),
   ],
   options: {

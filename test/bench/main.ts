@@ -5,8 +5,10 @@ import { edge } from './edge.ts';
 import { handOver } from './hand-over.ts';
 import { initialSync } from './initial-sync.ts';
 import { machine } from './machine.ts';
+import { ownership } from './ownership.ts';
 import { parked } from './parked.ts';
 import { retainedWal } from './retained-wal.ts';
+import { rollingRestart } from './rolling-restart.ts';
 import { throughput } from './throughput.ts';
 
 const SCENARIOS = {
@@ -15,8 +17,10 @@ const SCENARIOS = {
   edge,
   'hand-over': handOver,
   'initial-sync': initialSync,
+  ownership,
   parked,
   'retained-wal': retainedWal,
+  'rolling-restart': rollingRestart,
   throughput,
 } as const;
 
@@ -34,6 +38,8 @@ const { positionals, values } = parseArgs({
     edge: { type: 'string', default: 'varnish' },
     clients: { type: 'string', default: '1000' },
     updates: { type: 'string', default: '20' },
+    'rolling-shapes': { type: 'string', default: '100' },
+    'writes-per-second': { type: 'string', default: '50' },
     connections: { type: 'string', default: '16' },
     seconds: { type: 'string', default: '10' },
     rows: { type: 'string', default: '500000' },
@@ -75,6 +81,8 @@ const result = await SCENARIOS[name as keyof typeof SCENARIOS]({
   edge: values.edge,
   clients: wholeNumber('clients'),
   updates: wholeNumber('updates'),
+  rollingShapes: wholeNumber('rolling-shapes'),
+  writesPerSecond: wholeNumber('writes-per-second'),
   connections: wholeNumber('connections'),
   seconds: wholeNumber('seconds'),
   rows: wholeNumber('rows'),

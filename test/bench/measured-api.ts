@@ -29,6 +29,7 @@ export async function startMeasuredApi(
       SHAPECAST_LOG_LEVEL: 'warning',
       SHAPECAST_HOST: '127.0.0.1',
       SHAPECAST_PRESTOP_DELAY: '1ms',
+      SHAPECAST_DRAIN_SPREAD: '0',
       ELECTRIC_INSECURE: 'true',
       ELECTRIC_PORT: String(port),
       SHAPECAST_HEALTH_PORT: '0',
