@@ -125,6 +125,23 @@ describe('bytes: an offset has the same bytes for ever (I2)', () => {
     expect(h.broken).toEqual([expect.stringContaining('bytes: other bytes at 1-1000 200_0')]);
   });
 
+  test('a closed chunk ends elsewhere for another reader', () => {
+    const { h } = begun();
+    const [one, other] = [h.reader('one'), h.reader('other')];
+    h.commit(200, { 1: 2 });
+    h.gives(one, [shown(1, 1)], { offset: '0_0', bodyHash: 1 });
+    h.gives(other, [shown(1, 1)], { offset: '0_0', bodyHash: 2 });
+    expect(h.broken).toEqual([expect.stringContaining('bytes: another answer at 1-1000 chunk after -1')]);
+  });
+
+  test('whoever waited behind the end of a snapshot gets nothing, which is no chunk', () => {
+    const { h } = begun();
+    const [one, other] = [h.reader('one'), h.reader('other')];
+    h.gives(one, [], { offset: '0_0', bodyHash: 1 });
+    h.gives(other, [shown(1, 1)], { offset: '0_0', bodyHash: 2 });
+    expect(h.broken).toEqual([]);
+  });
+
   test('another handle may have others', () => {
     const { h } = begun();
     const other = h.reader('other');

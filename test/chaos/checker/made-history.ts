@@ -63,7 +63,12 @@ export class MadeHistory {
   gives(
     track: ReaderTrack,
     messages: readonly (ShapeMessage | number)[],
-    { handle = '1-1000', sentAt = this.now, offset = undefined as string | undefined } = {},
+    {
+      handle = '1-1000',
+      sentAt = this.now,
+      offset = undefined as string | undefined,
+      bodyHash = undefined as number | undefined,
+    } = {},
   ): void {
     this.now += 1;
     const list = messages.map((message) => (typeof message === 'number' ? upToDate(message) : message));
@@ -80,6 +85,7 @@ export class MadeHistory {
       offset: after,
       upToDate: list.at(-1)?.headers.control === 'up-to-date',
       messages: list,
+      ...(bodyHash === undefined ? {} : { bodyHash }),
     });
   }
 
