@@ -69,12 +69,12 @@ export function invalid(errors: FieldErrors): Failure {
 }
 
 /** The client's token is good, but not for this. */
-export function forbidden(message: string): Failure {
-  return {
-    kind: 'failure',
-    status: 403,
-    body: JSON.stringify({ code: 'forbidden', message: `Forbidden - ${message}` }),
-  };
+export function forbidden(reason: string): Failure {
+  return { kind: 'failure', status: 403, body: JSON.stringify({ code: 'forbidden', message: forbiddenText(reason) }) };
+}
+
+export function forbiddenText(reason: string): string {
+  return `Forbidden - ${reason}`;
 }
 
 export function unavailable(message: string, retryAfter: number, known = false): Failure {

@@ -9,10 +9,11 @@ import {
   type HeaderList,
   type Params,
 } from '@shapecast/protocol';
+import { forbiddenText } from '../answers.ts';
 import type { Gate } from './gate.ts';
 import { RESTRICTION_PARAM, restricted, restrictionOf } from './restriction-param.ts';
 
-const HEADERS: HeaderList = ['content-type', 'application/json; charset=utf-8', 'cache-control', 'no-store'];
+const NO_STORE: HeaderList = ['cache-control', 'no-store'];
 const SECRETS = ['secret', 'api_secret'];
 const DEFINITION = [
   'table',
@@ -32,20 +33,16 @@ const DEFINITION = [
  */
 export async function authorize(gate: Gate, req: IncomingMessage, res: ServerResponse, query: string): Promise<void> {
   const params = decodeQuery(query);
-  if (params === undefined) return finish(res, 403, ['shapecast-reason', 'the query is malformed']);
+  if (params === undefined) return finish(res, 403, [...NO_STORE, 'shapecast-reason', 'the query is malformed']);
   const admission = await gate.admit(req);
   if (admission.kind === 'failure') {
-    const { message = '' } = JSON.parse(admission.body) as { readonly message?: string };
-    return finish(res, admission.status, [...admission.headers, 'shapecast-reason', message]);
+    return finish(res, admission.status, [...admission.headers, 'shapecast-reason', admission.reason]);
   }
   const request = parseShapeRequest(collectSubset(params));
   // The service says what is wrong with it, and nothing can come of it.
   if (!request.ok) return answer(res, without(params, SECRETS), undefined);
   const allowed = admission.restrict(request.value);
-  if ('kind' in allowed) {
-    const { message = '' } = JSON.parse(allowed.body) as { readonly message?: string };
-    return finish(res, allowed.status, ['shapecast-reason', message]);
-  }
+  if ('refused' in allowed) return finish(res, 403, [...NO_STORE, 'shapecast-reason', forbiddenText(allowed.refused)]);
   const rest = without(params, [...SECRETS, ...DEFINITION]);
   return answer(res, { ...rest, ...written(allowed.definition) }, allowed.definition);
 }
@@ -59,13 +56,13 @@ function answer(res: ServerResponse, params: Params, meant: DefinitionParams | u
   const key =
     !read.ok || restriction === 'invalid' ? undefined : definitionKey(restricted(read.value.definition, restriction));
   if (key !== (meant && definitionKey(meant))) {
-    return finish(res, 403, ['shapecast-reason', 'the query cannot be passed on as it was meant']);
+    return finish(res, 403, [...NO_STORE, 'shapecast-reason', 'the query cannot be passed on as it was meant']);
   }
-  finish(res, 200, ['shapecast-query', query]);
+  finish(res, 200, [...NO_STORE, 'shapecast-query', query]);
 }
 
 function finish(res: ServerResponse, status: number, headers: HeaderList): void {
-  res.writeHead(status, [...HEADERS, ...headers, 'content-length', '0']).end();
+  res.writeHead(status, [...headers, 'content-length', '0']).end();
 }
 
 function without(params: Params, names: readonly string[]): Record<string, unknown> {

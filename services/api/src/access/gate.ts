@@ -2,14 +2,18 @@ import type { IncomingMessage } from 'node:http';
 import type { AccessPolicy } from '@shapecast/access';
 import type { HeaderList, Params, ShapeRequest } from '@shapecast/protocol';
 import type { Logger } from '@shapecast/service-kit';
-import { forbidden, type Failure } from '../answers.ts';
 import { headerOf } from '../http/exchange.ts';
 import type { Secrets } from '../secrets.ts';
 
 /** Somebody with a token, who sees what that allows. */
 export interface TokenAdmission {
   readonly kind: 'token';
-  readonly restrict: (request: ShapeRequest) => ShapeRequest | Failure;
+  readonly restrict: (request: ShapeRequest) => ShapeRequest | Refused;
+}
+
+/** The token does not allow it. */
+export interface Refused {
+  readonly refused: string;
 }
 
 /** Nobody we know. */
@@ -17,22 +21,16 @@ interface Rejection {
   readonly kind: 'failure';
   readonly status: number;
   readonly headers: HeaderList;
+  /** `message` of the body. */
+  readonly reason: string;
   readonly body: string;
 }
 
 const HEADERS: HeaderList = ['content-type', 'application/json; charset=utf-8', 'cache-control', 'no-store'];
-const WRONG_SECRET: Rejection = {
-  kind: 'failure',
-  status: 401,
-  headers: HEADERS,
-  body: JSON.stringify({ message: 'Unauthorized - Invalid API secret' }),
-};
-const NO_KEYS: Rejection = {
-  kind: 'failure',
-  status: 503,
-  headers: [...HEADERS, 'retry-after', '5'],
-  body: JSON.stringify({ message: 'The keys that tokens are verified with cannot be loaded. Please try again later.' }),
-};
+const WRONG_SECRET = rejection(401, 'Unauthorized - Invalid API secret');
+const NO_KEYS = rejection(503, 'The keys that tokens are verified with cannot be loaded. Please try again later.', {
+  headers: ['retry-after', '5'],
+});
 
 /** Who may ask: whoever knows the shared secret, as a trusted proxy does, or has a token that the access policy takes. */
 export class Gate {
@@ -66,20 +64,27 @@ export class Gate {
           kind: 'token',
           restrict: (request) => {
             const decision = policy.decide(who.claims, request.definition);
-            if (decision.kind === 'refused') return forbidden(decision.reason);
+            if (decision.kind === 'refused') return { refused: decision.reason };
             return { ...request, definition: decision.definition };
           },
         };
       case 'refused':
-        return {
-          kind: 'failure',
-          status: 401,
-          headers: [...HEADERS, 'www-authenticate', 'Bearer error="invalid_token"'],
-          body: JSON.stringify({ code: 'invalid_token', message: `Unauthorized - ${who.reason}` }),
-        };
+        return rejection(401, `Unauthorized - ${who.reason}`, {
+          code: 'invalid_token',
+          headers: ['www-authenticate', 'Bearer error="invalid_token"'],
+        });
       case 'unavailable':
         this.#log.warn({ err: who.cause }, 'the keys that tokens are verified with cannot be loaded');
         return NO_KEYS;
     }
   }
+}
+
+function rejection(
+  status: number,
+  reason: string,
+  { code, headers = [] }: { readonly code?: string; readonly headers?: HeaderList } = {},
+): Rejection {
+  const body = JSON.stringify({ code, message: reason });
+  return { kind: 'failure', status, headers: [...HEADERS, ...headers], reason, body };
 }

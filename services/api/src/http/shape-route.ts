@@ -119,6 +119,7 @@ export class ShapeRoute {
     const request = parseShapeRequest(params);
     if (!request.ok) return writeFailure(exchange, invalid(request.errors));
     const allowed = admission === undefined ? trusted(request.value, params) : admission.restrict(request.value);
+    if ('refused' in allowed) return writeFailure(exchange, forbidden(allowed.refused));
     if ('kind' in allowed) return writeFailure(exchange, allowed);
     return this.#answer(exchange, allowed, new RequestContext(exchange, permit), service);
   }
