@@ -28,12 +28,25 @@ describe.each(modes)(`oracle, seed ${SEED}: %s`, (mode, autoRestart) => {
   const place = autoRestart ? 0 : 2 * SHAPES;
   let cluster: Cluster;
   let client: Client;
+  /** Why shapes ended. */
+  const reasons: string[] = [];
+  const noteRotation = (_process: string, line: string) => {
+    if (line.includes('"event":"shape_rotated"')) reasons.push((JSON.parse(line) as { reason: string }).reason);
+  };
 
   beforeAll(async () => {
     const postgres = VERSION === undefined ? {} : { postgres: { version: Number(VERSION) } };
     // In one of the two, logs are read from compressed chunks while they grow.
     const env = autoRestart ? SEALED_SOON : {};
-    cluster = await startCluster({ routers: 2, apis: 2, replicators: 2, autoRestart, env, ...postgres });
+    cluster = await startCluster({
+      routers: 2,
+      apis: 2,
+      replicators: 2,
+      autoRestart,
+      env,
+      onLog: noteRotation,
+      ...postgres,
+    });
     client = new Client({ connectionString: cluster.databaseUrl, options: '-c TimeZone=UTC' });
     await client.connect();
   });
@@ -43,7 +56,8 @@ describe.each(modes)(`oracle, seed ${SEED}: %s`, (mode, autoRestart) => {
     await cluster.stop();
   });
 
-  async function run(table: string, first: number, faults: () => Promise<void>): Promise<void> {
+  async function run(table: string, first: number, faults: () => Promise<void>, excused?: string): Promise<void> {
+    reasons.length = 0;
     const seed = SEED + 1000 * first;
     const chance = new Chance(seed);
     await createOracleTable(client, table);
@@ -103,7 +117,9 @@ describe.each(modes)(`oracle, seed ${SEED}: %s`, (mode, autoRestart) => {
     expect(
       shapes.flatMap((shape) => shape.reader.violations.map((violation) => `${texts(shape)}: ${violation}`)),
     ).toEqual([]);
-    expect(shapes.filter(({ reader }) => reader.rotations > 0).map(texts)).toEqual([]);
+    const rotated = shapes.filter(({ reader }) => reader.rotations > 0);
+    expect(reasons.filter((reason) => reason !== excused)).toEqual([]);
+    expect(rotated.length, rotated.map(texts).join('\n')).toBeLessThanOrEqual(reasons.length);
     expect(shapes.filter(({ reader }) => reader.rows.size > 0).length).toBeGreaterThan(shapes.length / 2);
   }
 
@@ -144,10 +160,12 @@ describe.each(modes)(`oracle, seed ${SEED}: %s`, (mode, autoRestart) => {
   });
 
   test('18.2.2 the same holds when a router and the leading replicator are killed half-way', async () => {
-    await run('oracle_faults', place + SHAPES, async () => {
+    const faults = async () => {
       await new Promise((resolve) => setTimeout(resolve, 500));
       const leader = await cluster.leader();
       await Promise.all([cluster.process('router-1').kill(), cluster.process(leader).kill()]);
-    });
+    };
+    // That of a small table, of which somebody had read already, is not gone on with (spec R 10.7.4).
+    await run('oracle_faults', place + SHAPES, faults, 'The snapshot of the shape was interrupted.');
   });
 });

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { SourceDatabase } from '@shapecast/change-source';
 import { isShapecastError, ShapecastError } from '@shapecast/errors';
 import type { RotationJournal } from '@shapecast/messaging';
-import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
+import { Backoff, emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
 import type { InterruptedSnapshot, ShapeFailure, ShapeRecord, ShapeStore, ShardId } from '@shapecast/shape-store';
 import { underLease, type LeaseOptions } from './attempt-lease.ts';
 import type { ByteRate } from './byte-rate.ts';
@@ -151,9 +151,9 @@ export class ShapeCreator {
 
   /** The next attempt would put other bytes where readers have seen these (spec R 10.7.4). */
   async #rotate({ shard, shape: { handle }, tell }: Creation, log: Logger): Promise<void> {
-    log.info({}, 'rotating a shape whose snapshot was interrupted');
     await this.#deps.journal.record([[handle, INTERRUPTED]]);
-    await this.#deps.store.rotate(shard, handle, INTERRUPTED);
+    const rotated = await this.#deps.store.rotate(shard, handle, INTERRUPTED);
+    if (rotated) emitEvent(log, 'shape_rotated', { handle, reason: INTERRUPTED.message });
     tell();
   }
 
