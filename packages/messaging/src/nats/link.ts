@@ -10,7 +10,13 @@ export interface LinkListener {
   up?(): void;
 }
 
-const API_TIMEOUT_MS = 5_000;
+/**
+ * A healthy cluster answers within milliseconds. One that has no leader at the moment does not answer at all, also not later: what
+ * waits for it longer than this learns late that there is a leader again.
+ */
+export const API_TIMEOUT_MS = 2_000;
+/** For what the servers decide together, and write to their disks. */
+export const DECISION_TIMEOUT_MS = 5_000;
 const DRAIN_MS = 2_000;
 
 /**
@@ -23,7 +29,8 @@ export class NatsLink {
   readonly clock: Clock;
   readonly log: Logger;
   readonly #listeners = new Set<LinkListener>();
-  #jsm: JetStreamManager | undefined;
+  /** By how long they wait for an answer. */
+  readonly #managers = new Map<number, Promise<JetStreamManager>>();
   #info: ServerInfo;
   #connected = true;
   #closed = false;
@@ -91,6 +98,7 @@ export class NatsLink {
     what: string,
     call: (jsm: JetStreamManager) => Promise<T>,
     expected: readonly number[] = [],
+    timeoutMs = API_TIMEOUT_MS,
   ): Promise<T> {
     if (!this.connected) throw unavailable(what, 'disconnected', 'the connection to NATS is down');
     let onDown: (() => void) | undefined;
@@ -100,14 +108,21 @@ export class NatsLink {
       });
     });
     try {
-      this.#jsm ??= await jetstreamManager(this.nc, { timeout: API_TIMEOUT_MS, checkAPI: false });
-      return await Promise.race([call(this.#jsm), down]);
+      return await Promise.race([call(await this.#manager(timeoutMs)), down]);
     } catch (error) {
       if (error instanceof JetStreamApiError && expected.includes(error.code)) throw error;
       throw toUnavailable(what, error);
     } finally {
       onDown?.();
     }
+  }
+
+  #manager(timeout: number): Promise<JetStreamManager> {
+    const found = this.#managers.get(timeout);
+    if (found) return found;
+    const made = jetstreamManager(this.nc, { timeout, checkAPI: false });
+    this.#managers.set(timeout, made);
+    return made;
   }
 
   /** Lets what was sent go out, then disconnects. */

@@ -9,7 +9,7 @@ import type {
   TxStreamInfo,
   TxStreams,
 } from '../tx-stream.ts';
-import type { NatsLink } from './link.ts';
+import { DECISION_TIMEOUT_MS, type NatsLink } from './link.ts';
 import { Publisher } from './publisher.ts';
 import { StreamReader } from './reader.ts';
 import { txStreamChanges, txStreamConfig, type TxStreamSettings } from './streams.ts';
@@ -31,25 +31,33 @@ export class NatsTxStreams implements TxStreams {
     this.#settings = settings;
   }
 
-  async create(id: TxStreamId): Promise<TxStream> {
-    const config = txStreamConfig(id, this.#settings, this.#link.serverIsAtLeast(2, 10));
+  async create(id: TxStreamId, retention?: TxStreamRetention): Promise<TxStream> {
+    const config = txStreamConfig(id, { ...this.#settings, ...retention }, this.#link.serverIsAtLeast(2, 10));
     try {
-      await this.#link.api('create the tx stream', (jsm) => jsm.streams.add({ ...config }), [NAME_IN_USE]);
+      await this.#link.api(
+        'create the tx stream',
+        (jsm) => jsm.streams.add({ ...config }),
+        [NAME_IN_USE],
+        DECISION_TIMEOUT_MS,
+      );
     } catch (error) {
       if (!(error instanceof JetStreamApiError)) throw error;
-      await this.#reconcile(id);
+      await this.#reconcile(id, retention);
     }
     return this.#stream(id);
   }
 
-  async open(id: TxStreamId, options: { readonly reconcile?: boolean } = {}): Promise<TxStream | undefined> {
+  async open(
+    id: TxStreamId,
+    options: { readonly reconcile?: boolean; readonly retention?: TxStreamRetention | undefined } = {},
+  ): Promise<TxStream | undefined> {
     try {
       await this.#link.api('open the tx stream', (jsm) => jsm.streams.info(txStreamName(id)), [NO_STREAM]);
     } catch (error) {
       if (error instanceof JetStreamApiError) return undefined;
       throw error;
     }
-    if (options.reconcile) await this.#reconcile(id);
+    if (options.reconcile) await this.#reconcile(id, options.retention);
     return this.#stream(id);
   }
 
@@ -69,7 +77,12 @@ export class NatsTxStreams implements TxStreams {
 
   async delete(id: TxStreamId): Promise<void> {
     try {
-      await this.#link.api('delete the tx stream', (jsm) => jsm.streams.delete(txStreamName(id)), [NO_STREAM]);
+      await this.#link.api(
+        'delete the tx stream',
+        (jsm) => jsm.streams.delete(txStreamName(id)),
+        [NO_STREAM],
+        DECISION_TIMEOUT_MS,
+      );
     } catch (error) {
       if (!(error instanceof JetStreamApiError)) throw error;
     }
@@ -83,14 +96,14 @@ export class NatsTxStreams implements TxStreams {
   }
 
   /** The stream exists with other settings: follow those of today where that loses nothing (deployment N10). */
-  async #reconcile(id: TxStreamId): Promise<void> {
+  async #reconcile(id: TxStreamId, retention: TxStreamRetention | undefined): Promise<void> {
     const name = txStreamName(id);
     const info = await this.#link.api('open the tx stream', (jsm) => jsm.streams.info(name));
-    const want = txStreamConfig(id, this.#settings, this.#link.serverIsAtLeast(2, 10));
+    const want = txStreamConfig(id, { ...this.#settings, ...retention }, this.#link.serverIsAtLeast(2, 10));
     const changes = txStreamChanges(info.config, want, info.state.bytes);
     if (!changes) return;
     try {
-      await this.#link.api('update the tx stream', (jsm) => jsm.streams.update(name, changes));
+      await this.#link.api('update the tx stream', (jsm) => jsm.streams.update(name, changes), [], DECISION_TIMEOUT_MS);
       this.#link.log.info({ stream: name, changes }, 'tx stream settings updated');
     } catch (err) {
       this.#link.log.warn({ err, stream: name, changes }, 'tx stream settings differ and could not be updated');
@@ -148,7 +161,12 @@ class NatsTxStream implements TxStream {
     // Purging past the end would move the end, and with it every sequence a publisher expects.
     const seq = Math.min(belowSeq, lastSeq + 1);
     if (seq <= firstSeq) return;
-    await this.#link.api('trim the tx stream', (jsm) => jsm.streams.purge(this.#name, { seq }));
+    await this.#link.api(
+      'trim the tx stream',
+      (jsm) => jsm.streams.purge(this.#name, { seq }),
+      [],
+      DECISION_TIMEOUT_MS,
+    );
   }
 
   /** Asks the stream's leader, not any replica: what it says decides about epochs and gaps, and a direct get may be stale. */
