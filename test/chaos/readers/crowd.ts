@@ -1,11 +1,11 @@
-import type { Cluster } from '@shapecast/testkit';
+import type { Cluster, ClusterProcess } from '@shapecast/testkit';
 import type { Chance } from '../../support/chance.ts';
 import { randomClause } from '../model/clause.ts';
 import { TrackedShape } from '../model/shape.ts';
 import { COLUMNS, TABLES } from '../model/tables.ts';
 import { pause } from '../writers/connection.ts';
 import { ClientReader } from './client-reader.ts';
-import { PollingReader, type ReaderDeps } from './polling-reader.ts';
+import { PollingReader, type PollingOptions, type ReaderDeps } from './polling-reader.ts';
 
 /** Everybody who reads in a run: those who stay, those who come back, and those who come late and go. */
 export class Crowd {
@@ -34,11 +34,11 @@ export class Crowd {
   /** Starts everybody; resolves when the signal has aborted and all are gone. */
   async read(signal: AbortSignal): Promise<void> {
     const { url, edgeUrl } = this.#cluster;
-    const pods = this.#cluster.processes.filter(({ role }) => role === 'api').map((pod) => pod.url);
+    const pods = this.#pods();
     const work = this.#shapes.map((shape, i) => this.#polling(`poll-${i}`, shape, url).follow(signal));
     const any = (): TrackedShape => this.#chance.pick(this.#shapes);
     // A pod alone, which may be away for long: other bytes or older positions than those of the others would show.
-    for (const [i, pod] of pods.entries()) work.push(this.#polling(`pod-${i}`, any(), pod).follow(signal));
+    for (const [i, pod] of pods.entries()) work.push(this.#polling(`pod-${i}`, any(), this.#alone(pod)).follow(signal));
     for (const i of [0, 1, 2]) work.push(this.#events(`events-${i}`, any(), url).follow(signal));
     for (const i of [0, 1, 2]) work.push(this.#resuming(this.#polling(`resume-${i}`, any(), url), signal));
     if (edgeUrl !== undefined) {
@@ -53,7 +53,21 @@ export class Crowd {
     await Promise.all([...work, this.#comeAndGo(url, signal), this.#askForTheDead(url, signal)]);
   }
 
-  #polling(name: string, shape: TrackedShape, url: string, throughCache = false): PollingReader {
+  #pods(): readonly ClusterProcess[] {
+    return this.#cluster.processes.filter(({ role }) => role === 'api');
+  }
+
+  /** One pod for as long as it is one of the cluster, then the youngest. */
+  #alone(pod: ClusterProcess): () => string {
+    let current = pod;
+    return () => {
+      const pods = this.#pods();
+      if (!pods.includes(current)) current = pods.at(-1) ?? current;
+      return current.url;
+    };
+  }
+
+  #polling(name: string, shape: TrackedShape, url: PollingOptions['url'], throughCache = false): PollingReader {
     const reader = new PollingReader(this.#deps, { name, shape, throughCache, seesBytes: true }, { url });
     this.#readers.push(reader);
     return reader;

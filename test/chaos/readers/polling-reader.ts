@@ -12,8 +12,8 @@ export interface ReaderDeps {
 }
 
 export interface PollingOptions {
-  /** Base of the service. */
-  readonly url: string;
+  /** Base of the service; a function is asked before every request. */
+  readonly url: string | (() => string);
   /** Server-sent events for what is live. */
   readonly events?: boolean;
 }
@@ -76,7 +76,8 @@ export class PollingReader {
 
   async #step(signal: AbortSignal): Promise<void> {
     const { kind } = this.track;
-    const url = new URL('/v1/shape', this.#options.url);
+    const { url: base } = this.#options;
+    const url = new URL('/v1/shape', typeof base === 'string' ? base : base());
     const live = this.#upToDate;
     const events = live && this.#options.events === true;
     // Sorted, as the official clients do: the edge's keys are made of it.
