@@ -31,8 +31,8 @@ export class NatsTxStreams implements TxStreams {
     this.#settings = settings;
   }
 
-  async create(id: TxStreamId, retention?: TxStreamRetention): Promise<TxStream> {
-    const config = txStreamConfig(id, { ...this.#settings, ...retention }, this.#link.serverIsAtLeast(2, 10));
+  async create(id: TxStreamId): Promise<TxStream> {
+    const config = txStreamConfig(id, this.#settings, this.#link.serverIsAtLeast(2, 10));
     try {
       await this.#link.api(
         'create the tx stream',
@@ -42,22 +42,19 @@ export class NatsTxStreams implements TxStreams {
       );
     } catch (error) {
       if (!(error instanceof JetStreamApiError)) throw error;
-      await this.#reconcile(id, retention);
+      await this.#reconcile(id);
     }
     return this.#stream(id);
   }
 
-  async open(
-    id: TxStreamId,
-    options: { readonly reconcile?: boolean; readonly retention?: TxStreamRetention | undefined } = {},
-  ): Promise<TxStream | undefined> {
+  async open(id: TxStreamId, options: { readonly reconcile?: boolean } = {}): Promise<TxStream | undefined> {
     try {
       await this.#link.api('open the tx stream', (jsm) => jsm.streams.info(txStreamName(id)), [NO_STREAM]);
     } catch (error) {
       if (error instanceof JetStreamApiError) return undefined;
       throw error;
     }
-    if (options.reconcile) await this.#reconcile(id, options.retention);
+    if (options.reconcile) await this.#reconcile(id);
     return this.#stream(id);
   }
 
@@ -96,10 +93,10 @@ export class NatsTxStreams implements TxStreams {
   }
 
   /** The stream exists with other settings: follow those of today where that loses nothing (deployment N10). */
-  async #reconcile(id: TxStreamId, retention: TxStreamRetention | undefined): Promise<void> {
+  async #reconcile(id: TxStreamId): Promise<void> {
     const name = txStreamName(id);
     const info = await this.#link.api('open the tx stream', (jsm) => jsm.streams.info(name));
-    const want = txStreamConfig(id, { ...this.#settings, ...retention }, this.#link.serverIsAtLeast(2, 10));
+    const want = txStreamConfig(id, this.#settings, this.#link.serverIsAtLeast(2, 10));
     const changes = txStreamChanges(info.config, want, info.state.bytes);
     if (!changes) return;
     try {

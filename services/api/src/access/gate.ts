@@ -12,7 +12,7 @@ export interface TokenAdmission {
 }
 
 /** The token does not allow it. */
-export interface Refused {
+interface Refused {
   readonly refused: string;
 }
 
