@@ -28,7 +28,8 @@ export async function followFile(
 ): Promise<void> {
   let current = readFileSync(path, 'utf8');
   take(current);
-  let complainedOf: string | undefined;
+  /** Null: that there is no text. */
+  let complainedOf: string | null | undefined;
   while (!signal.aborted) {
     await clock.sleep(CHECK_MS, signal).catch(() => undefined);
     let text: string | undefined;
@@ -42,12 +43,9 @@ export async function followFile(
       log.info(fields, taken);
     } catch (err) {
       // Once for each text, and once for as long as there is none.
-      const what = text ?? UNREADABLE;
+      const what = text ?? null;
       if (complainedOf !== what) log.error({ err }, refused);
       complainedOf = what;
     }
   }
 }
-
-/** No text, since it could not be one that was read. */
-const UNREADABLE = '\uD800';

@@ -14,7 +14,7 @@ export interface LinkListener {
  * A healthy cluster answers within milliseconds. One that has no leader at the moment does not answer at all, also not later: what
  * waits for it longer than this learns late that there is a leader again.
  */
-const API_TIMEOUT_MS = 2_000;
+export const API_TIMEOUT_MS = 2_000;
 /** For what the servers decide together, and write to their disks. */
 export const DECISION_TIMEOUT_MS = 5_000;
 const DRAIN_MS = 2_000;
@@ -122,6 +122,7 @@ export class NatsLink {
     if (found) return found;
     const made = jetstreamManager(this.nc, { timeout, checkAPI: false });
     this.#managers.set(timeout, made);
+    made.catch(() => this.#managers.delete(timeout));
     return made;
   }
 

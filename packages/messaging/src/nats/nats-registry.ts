@@ -1,8 +1,8 @@
-import { JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
+import { jetstream, JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
 import { Kvm, type KV, type KvEntry } from '@nats-io/kv';
 import { isShapecastError } from '@shapecast/errors';
 import type { Registries, Registry, RegistryEntry } from '../registry.ts';
-import type { NatsLink } from './link.ts';
+import { API_TIMEOUT_MS, type NatsLink } from './link.ts';
 import { RegistryWatch, type BucketState } from './registry-watch.ts';
 
 const WRONG_LAST_SEQUENCE = [10071, 10164];
@@ -33,7 +33,7 @@ export class NatsRegistries implements Registries {
     const ttlMs = this.#settings.ttlsMs.get(bucket) ?? options.ttlMs;
     const kv = await this.#link.api(what, () =>
       // Reads go to the bucket's leader: a direct read may come from a replica that is behind.
-      new Kvm(this.#link.nc).create(bucket, {
+      new Kvm(jetstream(this.#link.nc, { timeout: API_TIMEOUT_MS })).create(bucket, {
         history: 1,
         replicas: this.#settings.replicas,
         allow_direct: false,

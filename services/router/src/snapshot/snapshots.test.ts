@@ -1,7 +1,7 @@
 import type { SnapshotRequest, SnapshotSink, SourceDatabase } from '@shapecast/change-source';
 import { ShapecastError } from '@shapecast/errors';
 import { RotationJournal } from '@shapecast/messaging';
-import { silentLogger, systemClock } from '@shapecast/service-kit';
+import { silentLogger, systemClock, type Logger } from '@shapecast/service-kit';
 import { openMemoryShapeStore } from '@shapecast/shape-store';
 import { waitFor } from '@shapecast/testkit';
 import { afterEach, expect, test } from 'vitest';
@@ -326,8 +326,18 @@ test('T18 what is not finished in time is rotated by the next owner, never taken
   const shape = await harness.createShape();
   await waitFor(() => gate.waiting === 1);
   await first.stop();
-  await harness.startRouter('two');
+  const told: unknown[] = [];
+  const line = (fields: object) => {
+    if ('event' in fields && fields.event === 'shape_rotated') told.push(fields);
+  };
+  const log: Logger = { error: line, warn: line, info: line, debug: () => {}, child: () => log };
+  await harness.startRouter('two', {}, { log });
   expect((await ended(harness, shape)).error).toMatchObject({ code: 'SNAPSHOT_FAILED' });
+  // Told after it is done.
+  await waitFor(() => told.length > 0);
+  expect(told).toEqual([
+    expect.objectContaining({ handle: shape.handle, reason: 'The snapshot of the shape was interrupted.' }),
+  ]);
 });
 
 test('a shard that moves while a snapshot is taken keeps it', async () => {
