@@ -104,7 +104,11 @@ describe('a token', () => {
     now = NOW + 14_000;
     expect((await policy.authenticate(token)).kind).toBe('token');
     now = NOW + 16_000;
-    expect(await policy.authenticate(token)).toEqual({ kind: 'refused', reason: 'the token has expired' });
+    expect(await policy.authenticate(token)).toEqual({
+      kind: 'refused',
+      reason: 'the token has expired',
+      signed: true,
+    });
   });
 
   test('must end', async () => {
@@ -112,6 +116,7 @@ describe('a token', () => {
     expect(await policyOf({}).authenticate(forever)).toEqual({
       kind: 'refused',
       reason: 'the claim exp is not what it must be',
+      signed: true,
     });
   });
 

@@ -9,7 +9,8 @@ export type AccessPolicyDeps = VerifierDeps;
 
 export type Authenticated =
   | { readonly kind: 'token'; readonly claims: Claims }
-  | { readonly kind: 'refused'; readonly reason: string }
+  /** `signed`: the signature fits, so that whoever sent it may know that there is such a source. */
+  | { readonly kind: 'refused'; readonly reason: string; readonly signed?: true }
   | { readonly kind: 'unavailable'; readonly cause: unknown };
 
 export type AccessDecision =
@@ -37,7 +38,7 @@ export class AccessPolicy {
       case 'valid':
         return { kind: 'token', claims: verified.claims };
       case 'invalid':
-        return { kind: 'refused', reason: verified.reason };
+        return { ...verified, kind: 'refused' };
       case 'unavailable':
         return verified;
     }

@@ -18,8 +18,8 @@ import { PUBLIC_KEY_ALGORITHMS, type Policy } from './policy.ts';
 
 export type Verified =
   | { readonly kind: 'valid'; readonly claims: Claims }
-  /** For the client: why, without details that help guessing. */
-  | { readonly kind: 'invalid'; readonly reason: string }
+  /** For the client: why, without details that help guessing. `signed`: the signature fits all the same. */
+  | { readonly kind: 'invalid'; readonly reason: string; readonly signed?: true }
   /** The keys cannot be had, which says nothing about the token. */
   | { readonly kind: 'unavailable'; readonly cause: unknown };
 
@@ -79,7 +79,10 @@ export class TokenVerifier {
       return { kind: 'valid', claims: payload };
     } catch (error) {
       const reason = reasonOf(error);
-      return reason === undefined ? { kind: 'unavailable', cause: error } : { kind: 'invalid', reason };
+      if (reason === undefined) return { kind: 'unavailable', cause: error };
+      // Claims are looked at after the signature.
+      const signed = error instanceof errors.JWTExpired || error instanceof errors.JWTClaimValidationFailed;
+      return { kind: 'invalid', reason, ...(signed ? { signed } : {}) };
     }
   }
 

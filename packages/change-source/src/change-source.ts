@@ -85,6 +85,16 @@ export interface HolderWatch {
   onLeaving(callback: () => void): () => void;
   /** Walsender of a holder that gave no sign of life for too long; undefined while all is well or nothing is known. */
   silentWalSender(): number | undefined;
+  /** Other sources that said that they are replicated from such a database. Asked before the lock is. */
+  neighbours?(identity: SourceIdentity): Promise<readonly NeighbourSource[]>;
+}
+
+/** Another source that is, or was, replicated from a database of the same name on a server with the same identity, perhaps a copy. */
+export interface NeighbourSource {
+  readonly source: string;
+  readonly slotName: string;
+  /** Backend that reads from its slot, as its leader says; undefined when nobody leads it at the moment. */
+  readonly walSenderPid: number | undefined;
 }
 
 /** Decoded changes of one source database. */

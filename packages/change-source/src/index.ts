@@ -1,6 +1,7 @@
 export type {
   ChangeSource,
   HolderWatch,
+  NeighbourSource,
   ReplicationHandler,
   ReplicationSession,
   SlotState,

@@ -20,6 +20,8 @@ export const ERRORS = {
   STREAM_FENCED: { status: 503, retryable: true },
   STORE_UNAVAILABLE: { status: 503, retryable: true },
   STORE_FULL: { status: 503, retryable: true },
+  SOURCE_FULL: { status: 503, retryable: true },
+  SOURCE_DRAINING: { status: 503, retryable: true },
   SHAPE_DATA_LOST: { status: 409, retryable: true },
   SHAPE_EXPIRED: { status: 409, retryable: true },
   LOG_TOO_LARGE: { status: 409, retryable: true },

@@ -17,11 +17,18 @@ const RENEW_MS = 2_000;
  */
 export async function keepConditionRecord(
   deps: { readonly registries: Registries; readonly clock: Clock; readonly log: Logger },
-  place: { readonly source: string; readonly instance: string },
+  place: {
+    readonly source: string;
+    readonly instance: string;
+    /** How often it is looked whether something has changed, and how often it is told all the same. */
+    readonly lookMs?: number;
+    readonly renewMs?: number;
+  },
   read: () => ConditionRecord,
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, log, registries } = deps;
+  const { lookMs = LOOK_MS, renewMs = RENEW_MS } = place;
   const key = `${place.source}.${read().role}-${place.instance}`;
   const backoff = new Backoff(clock, { minMs: 500, maxMs: 5_000 });
   let registry: Registry<ConditionRecord> | undefined;
@@ -31,12 +38,12 @@ export async function keepConditionRecord(
       registry ??= await registries.open<ConditionRecord>(BUCKETS.conditions.name, { ttlMs: BUCKETS.conditions.ttlMs });
       const record = read();
       const text = JSON.stringify(record);
-      if (text !== told?.text || clock.now() - told.at >= RENEW_MS) {
+      if (text !== told?.text || clock.now() - told.at >= renewMs) {
         await registry.put(key, record);
         told = { text, at: clock.now() };
       }
       backoff.reset();
-      await clock.sleep(LOOK_MS, signal);
+      await clock.sleep(lookMs, signal);
     } catch (err) {
       if (signal.aborted) break;
       log.debug({ err }, 'conditions could not be told');

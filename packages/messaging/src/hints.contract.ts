@@ -91,6 +91,26 @@ export function describeHints(name: string, open: OpenMessaging): void {
       stopTwo();
     });
 
+    test('a subject that ends in a star stands for all with one word there', async () => {
+      const subject = `shapecast.events.${freshName()}`;
+      const [one, two] = [gate<string>(), gate<string>()];
+      const heard: string[] = [];
+      const stop = pair.one.hints.subscribe(
+        `${subject}.*`,
+        (payload) => {
+          heard.push(text(payload));
+          (text(payload) === 'a' ? one : two).open(text(payload));
+        },
+        () => {},
+      );
+      await publishUntil(`${subject}.x`, 'a', one.opened);
+      pair.other.hints.publish(`${subject}.x.y`, bytes('deeper'));
+      pair.other.hints.publish(subject, bytes('above'));
+      await publishUntil(`${subject}.y`, 'b', two.opened);
+      expect([...new Set(heard)]).toEqual(['a', 'b']);
+      stop();
+    });
+
     test('a subscriber that fails does not stop the others', async () => {
       const subject = `shapecast.hint.${freshName()}`;
       const done = gate();

@@ -1,7 +1,10 @@
 /** Wake-up hints: lossy, possibly doubled and reordered (spec R 14.2). Nothing correct depends on one. */
 export interface Hints {
   publish(subject: string, payload: Uint8Array): void;
-  /** The returned function unsubscribes. `onGap` is called after hints may have been lost (a reconnect): re-check everything. */
+  /**
+   * A subject that ends in `.*` stands for all with any one word there. The returned function unsubscribes. `onGap` is called after hints may have
+   * been lost (a reconnect): re-check everything.
+   */
   subscribe(subject: string, onHint: (payload: Uint8Array) => void, onGap: () => void): () => void;
 }
 

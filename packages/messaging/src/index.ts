@@ -5,6 +5,7 @@ export type {
   TxStream,
   TxStreamId,
   TxStreamInfo,
+  TxStreamRetention,
   TxStreams,
 } from './tx-stream.ts';
 export type { Hints, Rpc, StreamHandler } from './hints.ts';
@@ -13,12 +14,15 @@ export type { Messaging } from './messaging.ts';
 export {
   BUCKETS,
   historyKey,
+  isOfLife,
+  processKey,
   tableKey,
   trialKey,
   usageKey,
   type FormatRecord,
   type HistoryRecord,
   type LeaderRecord,
+  type ProcessRecord,
   type ReturnRecord,
   type RouterRecord,
   type SourceRecord,
@@ -27,16 +31,23 @@ export {
   type UsageRecord,
 } from './records.ts';
 export { SharedPermits, type PermitLimit } from './shared-permits.ts';
+export { readLiveRouters } from './live-routers.ts';
 export { keepConditionRecord, type ConditionRecord } from './condition-records.ts';
 export { SourceSleep } from './source-sleep.ts';
 export { confirmInstallationId, Installation, readInstallationId } from './installation.ts';
 export { SourceFormats } from './source-formats.ts';
+export type { SourceDetails, SourceUsage, UsageReport } from './source-usage.ts';
+export { UsageReporter } from './usage-reporter.ts';
+export { UsageBoard, type ReportingProcess, type SourceSums } from './usage-board.ts';
+export type { UsageSeries } from './usage-history.ts';
 export { HandleRecords } from './handle-records.ts';
 export { DurableCursorNote, lowestAppliedSeq, lowestDurableCursor, type DurableRecord } from './durable-cursors.ts';
 export { RotationJournal, type RotationFailure } from './rotation-journal.ts';
 export { decodeShardHint, encodeShardHint, type ShardHint } from './shard-hint.ts';
 export type { SubsetMetadata, SubsetOrder, SubsetQuery } from './subset-query.ts';
 export {
+  ALL_EVENTS_SUBJECT,
+  API_PROCESSES_SUBJECT,
   ddlHintSubject,
   eventsSubject,
   introspectSubject,

@@ -27,9 +27,36 @@ export interface LeaderRecord {
   readonly streaming: boolean;
 }
 
-/** Registry bucket with expiry: key is `<source>.<router id>`. */
-export interface RouterRecord {
+/** Registry bucket with expiry: key is `processKey`. Written again and again by the process itself: it lives. */
+export interface ProcessRecord {
+  readonly v: 1;
   readonly id: string;
+  /** Another one after each start: what a router of the same id held before is nobody's. */
+  readonly life?: string;
+  /** It says nothing more. */
+  readonly leaving?: true;
+}
+
+/** Whether what a router said of itself is about the life that its process has now. */
+export function isOfLife(
+  router: Pick<RouterRecord, 'life'>,
+  process: Pick<ProcessRecord, 'life'> | undefined,
+): boolean {
+  return process !== undefined && (router.life === undefined || router.life === process.life);
+}
+
+export function processKey(routerId: string): string {
+  return `router-${routerId}`;
+}
+
+/**
+ * Registry bucket with expiry: key is `<source>.<router id>`. Written when it changes, and long before it expires: whether the router
+ * lives is for the record of its process to say.
+ */
+export interface RouterRecord {
+  /** Of the process, and of its life that this is about. */
+  readonly id: string;
+  readonly life?: string;
   /** Shards owned at the moment; whoever is to have one next waits until it is no longer here. */
   readonly owned: readonly number[];
   /** Shards of others whose shapes it has loaded: it goes on with them as soon as they are released. */
@@ -134,12 +161,13 @@ export interface SleepRecord {
 export const BUCKETS = {
   sources: { name: 'shapecast_sources' },
   leaders: { name: 'shapecast_leaders', ttlMs: 10_000 },
-  routers: { name: 'shapecast_routers', ttlMs: 5_000 },
-  /** Key is `<source>.router-<router id>`: how often that router came without having left, while that happens again and again. */
+  processes: { name: 'shapecast_processes', ttlMs: 5_000 },
+  routers: { name: 'shapecast_routers', ttlMs: 60_000 },
+  /** Key is `processKey`: how often that router came without having left, while that happens again and again. */
   returns: { name: 'shapecast_returns', ttlMs: 600_000 },
   /** Key is `trialKey`, written by the owner of the shard: `TrialRecord`. */
   trials: { name: 'shapecast_trials', ttlMs: 60_000 },
-  conditions: { name: 'shapecast_conditions', ttlMs: 10_000 },
+  conditions: { name: 'shapecast_conditions', ttlMs: 30_000 },
   guards: { name: 'shapecast_guards' },
   sleeps: { name: 'shapecast_sleeps' },
   usages: { name: 'shapecast_usages', ttlMs: 60_000 },

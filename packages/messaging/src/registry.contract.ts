@@ -104,6 +104,58 @@ export function describeRegistry(name: string, open: OpenMessaging, options: Reg
       expect(told).toHaveLength(4);
     });
 
+    test('watches of one process do not mix: each is told its own entries, from the beginning, until it ends', async () => {
+      const [a, b] = [freshName(), freshName()];
+      const told: Record<string, string[]> = { a: [], b: [], late: [], failing: [] };
+      const teller = (name: string) => (key: string, entry: RegistryEntry<Value> | undefined) =>
+        void told[name]?.push(`${key.slice(a.length + 1)} ${entry?.value.holder}`);
+      const stopA = await registry.watch(`${a}.`, teller('a'));
+      const stopB = await registry.watch(`${b}.`, teller('b'));
+      const stopFailing = await registry.watch(`${a}.`, (key, entry) => {
+        teller('failing')(key, entry);
+        throw new Error('a watcher that fails is no reason for others to miss something');
+      });
+      await other.put(`${a}.x`, { holder: '1' });
+      await other.put(`${b}.y`, { holder: '1' });
+      // Begins behind these writes, whatever has been pushed by then.
+      const stopLate = await registry.watch(a, teller('late'));
+      expect(told['late']).toEqual(['x 1']);
+      await until(() => told['a']?.length === 1 && told['b']?.length === 1);
+      stopA();
+      stopA();
+      await other.put(`${a}.x`, { holder: '2' });
+      await other.delete(`${b}.y`);
+      await until(() => told['late']?.length === 2 && told['b']?.length === 2);
+      expect(told).toEqual({ a: ['x 1'], b: ['y 1', 'y undefined'], late: ['x 1', 'x 2'], failing: ['x 1', 'x 2'] });
+      for (const stop of [stopB, stopLate, stopFailing]) stop();
+      // The last one has left; who comes then begins anew.
+      const stopAgain = await registry.watch(`${a}.`, teller('a'));
+      expect(told['a']).toEqual(['x 1', 'x 2']);
+      stopAgain();
+    });
+
+    test('of many who begin to watch at once each is told what is there', async () => {
+      const bucket = freshName();
+      const [mine, theirs] = [
+        await pair.one.registries.open<Value>(bucket),
+        await pair.other.registries.open<Value>(bucket),
+      ];
+      const sources = Array.from({ length: 30 }, (_, i) => `s${i}`);
+      await Promise.all(sources.map((source) => theirs.put(`${source}.a`, { holder: source })));
+      const told = new Map<string, string[]>();
+      const stops = await Promise.all(
+        sources.map((source) =>
+          mine.watch(`${source}.`, (_, entry) =>
+            told.set(source, [...(told.get(source) ?? []), entry?.value.holder ?? '-']),
+          ),
+        ),
+      );
+      expect(sources.map((source) => told.get(source))).toEqual(sources.map((source) => [source]));
+      await Promise.all(sources.map((source) => theirs.put(`${source}.a`, { holder: `${source}!` })));
+      await until(() => sources.every((source) => told.get(source)?.length === 2));
+      for (const stop of stops) stop();
+    });
+
     test('with a time to live, entries vanish that long after their last write', async () => {
       const bucket = freshName();
       const expiring = await pair.one.registries.open<Value>(bucket, { ttlMs: 1_000 });

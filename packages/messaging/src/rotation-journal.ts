@@ -70,6 +70,11 @@ export class RotationJournal {
     await followRegistry(this.#deps, this.#registry, following, signal);
   }
 
+  /** Resolves once what others have recorded was read for the first time. */
+  get followed(): Promise<void> {
+    return this.#following.promise;
+  }
+
   /** Why the handle was ended, if it is in the journal. */
   failureOf(handle: string): RotationFailure | undefined {
     return this.#known.get(handle);

@@ -20,6 +20,7 @@ interface SourceSleepDeps {
 export class SourceSleep {
   readonly #deps: SourceSleepDeps;
   readonly #source: string;
+  readonly #lookMs: number;
   readonly #listeners = new Set<() => void>();
   #entry: RegistryEntry<SleepRecord> | undefined;
   /** When this process first saw the record as it is. */
@@ -28,7 +29,9 @@ export class SourceSleep {
   #waking: Promise<void> | undefined;
   #failing = false;
 
-  constructor(deps: SourceSleepDeps, source: string) {
+  /** `lookMs`: how often the record is read, beside being told of. */
+  constructor(deps: SourceSleepDeps, source: string, lookMs = REFRESH_MS) {
+    this.#lookMs = lookMs;
     this.#deps = deps;
     this.#source = source;
     this.#registry = new LazyRegistry(() => deps.registries.open<SleepRecord>(BUCKETS.sleeps.name));
@@ -63,7 +66,7 @@ export class SourceSleep {
         });
         await this.check();
         backoff.reset();
-        await clock.sleep(REFRESH_MS, signal);
+        await clock.sleep(this.#lookMs, signal);
       } catch (err) {
         if (signal.aborted) break;
         log.debug({ err }, 'whether the source sleeps cannot be read');

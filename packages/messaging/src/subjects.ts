@@ -44,3 +44,20 @@ export function publishTableSubject(source: string): string {
 export function subsetSubject(source: string): string {
   return `shapecast.rpc.${source}.subset`;
 }
+
+/** What each process does for each source: `UsageReport`. */
+export const USAGE_SUBJECT = 'shapecast.usage.report';
+
+/** Asks every process for a report of everything, when the payload is empty, or for a detail of a source: `UsageQuestion`. */
+export const USAGE_ASK_SUBJECT = 'shapecast.usage.ask';
+
+/** Where the answers to one question go. */
+export function usageAnswerSubject(question: string): string {
+  return `shapecast.usage.answer.${question}`;
+}
+
+/** Events of all sources. */
+export const ALL_EVENTS_SUBJECT = 'shapecast.events.*';
+
+/** Each API process says now and then that it lives: limits of sources are shared between them. */
+export const API_PROCESSES_SUBJECT = 'shapecast.apis';

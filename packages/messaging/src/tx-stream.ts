@@ -77,11 +77,21 @@ export interface TxStream {
   trim(belowSeq: number): Promise<void>;
 }
 
+/** What a tx stream keeps, where that is not what the process says for all of its streams. */
+export interface TxStreamRetention {
+  readonly maxAgeMs?: number;
+  /** At which it takes nothing more. */
+  readonly maxBytes?: number;
+}
+
 export interface TxStreams {
-  /** Creates the stream unless it exists. */
-  create(id: TxStreamId): Promise<TxStream>;
+  /** Creates the stream unless it exists. `retention` is of no account in memory. */
+  create(id: TxStreamId, retention?: TxStreamRetention): Promise<TxStream>;
   /** Undefined when there is no such stream. `reconcile`: it gets the settings of today, as far as that loses nothing. */
-  open(id: TxStreamId, options?: { readonly reconcile?: boolean }): Promise<TxStream | undefined>;
+  open(
+    id: TxStreamId,
+    options?: { readonly reconcile?: boolean; readonly retention?: TxStreamRetention | undefined },
+  ): Promise<TxStream | undefined>;
   /** Incarnations of a source that have a stream, in order. */
   incarnations(source: string): Promise<readonly number[]>;
   delete(id: TxStreamId): Promise<void>;

@@ -125,6 +125,8 @@ export const VARIABLES: Readonly<Record<string, Variable>> = {
 
   SHAPECAST_ROUTER_PREFETCH: ours('Routing and matching'),
   SHAPECAST_MAX_SCANNED_CLAUSES: ours('Routing and matching'),
+  SHAPECAST_ROUTER_SNAPSHOTS: ours('Routing and matching'),
+  SHAPECAST_ROUTER_SUBSETS: ours('Routing and matching'),
   SHAPECAST_ROUTER_HEARTBEAT: ours('Routing and matching'),
   SHAPECAST_LEASE_ROUTER: ours('Routing and matching'),
   ELECTRIC_FLUSH_STALL_GRACE_PERIOD: adapted('Routing and matching', 'a shard that is stuck on a transaction'),
@@ -171,6 +173,8 @@ export const VARIABLES: Readonly<Record<string, Variable>> = {
   ELECTRIC_SECRET: adapted('HTTP API', 'several, separated by commas, while one is being replaced'),
   SHAPECAST_SECRETS_FILE: ours('HTTP API'),
   SHAPECAST_ACCESS_FILE: ours('HTTP API'),
+  SHAPECAST_EDGE_SECRETS: ours('HTTP API'),
+  SHAPECAST_SOURCE_IDLE: ours('HTTP API'),
   ELECTRIC_INSECURE: kept('HTTP API'),
   ELECTRIC_LONG_POLL_TIMEOUT: kept('HTTP API'),
   ELECTRIC_CACHE_MAX_AGE: kept('HTTP API'),
@@ -191,14 +195,21 @@ export const VARIABLES: Readonly<Record<string, Variable>> = {
 
   SHAPECAST_SOURCE_ID: ours('Process and health'),
   ELECTRIC_DATABASE_ID: adapted('Process and health', 'name of the source'),
-  SHAPECAST_SOURCES_FILE: ours('Process and health', { notYet: true, default: '–', note: 'one source per deployment' }),
+  SHAPECAST_SOURCES: ours('Process and health'),
+  SHAPECAST_SOURCES_KEY: ours('Process and health'),
+  SHAPECAST_SOURCES_API_KEY: ours('Process and health'),
+  SHAPECAST_SOURCES_FILE: ours('Process and health'),
+  SHAPECAST_MAX_SOURCES_PER_PROCESS: ours('Process and health'),
+  SHAPECAST_SOURCES_PER_WORKER: ours('Process and health'),
+  SHAPECAST_WORKER_HEAP: ours('Process and health'),
   SHAPECAST_ROLES: ours('Process and health', { notYet: true, default: 'all', note: 'each role is a program' }),
   SHAPECAST_INSTANCE_ID: ours('Process and health'),
   ELECTRIC_INSTANCE_ID: kept('Process and health'),
   SHAPECAST_HEALTH_PORT: ours('Process and health'),
   SHAPECAST_ADMIN_PORT: ours('Process and health'),
   SHAPECAST_HEALTH_HOST: ours('Process and health'),
-  SHAPECAST_ADMIN_TOKEN: ours('Process and health', { notYet: true, default: '–', note: 'there is no admin API yet' }),
+  SHAPECAST_ADMIN_HOST: ours('Process and health'),
+  SHAPECAST_ADMIN_TOKEN: ours('Process and health'),
 
   SHAPECAST_LOG_LEVEL: ours('Telemetry and logs'),
   ELECTRIC_LOG_LEVEL: kept('Telemetry and logs'),
@@ -249,3 +260,17 @@ export const VARIABLES: Readonly<Record<string, Variable>> = {
   ELECTRIC_USAGE_REPORTING: ignored('nothing is sent anywhere'),
   ELECTRIC_TELEMETRY_URL: ignored('nothing is sent anywhere'),
 };
+
+/** Variables that say which the one source is; with many sources none of them counts. */
+export const VARIABLES_OF_ONE_SOURCE: readonly string[] = [
+  'DATABASE_URL',
+  'ELECTRIC_POOLED_DATABASE_URL',
+  'ELECTRIC_QUERY_DATABASE_URL',
+  'SHAPECAST_SOURCE_ID',
+  'ELECTRIC_DATABASE_ID',
+  'ELECTRIC_REPLICATION_STREAM_ID',
+  'ELECTRIC_SECRET',
+  'SHAPECAST_SECRETS_FILE',
+  'SHAPECAST_ACCESS_FILE',
+  'ELECTRIC_INSECURE',
+];

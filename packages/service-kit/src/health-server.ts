@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Component } from './component.ts';
 
@@ -10,12 +10,14 @@ export interface HealthReport {
   readonly [detail: string]: unknown;
 }
 
-const LIVE: ReadonlySet<string> = new Set(['/live', '/livez']);
+/** A process that listens has a configuration it can work with; what it connects to may be away for days (spec O 2.2, D H20). */
+const LIVE: ReadonlySet<string> = new Set(['/live', '/livez', '/startupz']);
 const REPORT: ReadonlySet<string> = new Set(['/ready', '/readyz', '/health']);
 
 /**
- * Answers `GET /live` and `/livez` (200 while the process runs, whatever it has lost), `GET /ready`, `/readyz` and `/health`
- * (200 or 503, the report as JSON) (spec O 1.1.3).
+ * Answers `GET /live`, `/livez` and `/startupz` (200 while the process runs, whatever it has lost), `GET /ready`, `/readyz` and
+ * `/health` (200 or 503, the report as JSON), and `GET /v1/health` as the API does on its public port (200 or 202, the status) (spec
+ * O 1.1.3, D H20).
  */
 export class HealthServer implements Component {
   readonly name = 'health-server';
@@ -29,6 +31,7 @@ export class HealthServer implements Component {
     this.#server = createServer((request, response) => {
       const path = (request.url ?? '/').split('?')[0] ?? '/';
       if (LIVE.has(path)) return void response.writeHead(200).end('ok\n');
+      if (path === '/v1/health') return void answerStatus(response, this.#report().status);
       if (!REPORT.has(path)) return void response.writeHead(404).end('Not found\n');
       const report = this.#report();
       response.writeHead(report.ready ? 200 : 503, { 'content-type': 'application/json; charset=utf-8' });
@@ -53,4 +56,11 @@ export class HealthServer implements Component {
     this.#server.closeAllConnections();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
+}
+
+/** Of the public endpoint's three: a standby waits, which is fine; whatever else is not active is on its way. */
+function answerStatus(response: ServerResponse, status: string): void {
+  const told = status === 'active' || status === 'waiting' ? status : 'starting';
+  const headers = { 'content-type': 'application/json', 'cache-control': 'no-cache, no-store, must-revalidate' };
+  response.writeHead(told === 'active' ? 200 : 202, headers).end(JSON.stringify({ status: told }));
 }

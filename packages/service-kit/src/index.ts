@@ -7,7 +7,7 @@ export { createLogger, silentLogger, type LogLevel, type Logger } from './logger
 export { runProcess } from './process.ts';
 export { aliases, parseConfig, type Environment } from './config.ts';
 export { bytes, count, file, flag, json, list, milliseconds, port, ratio, serverUrls } from './config-formats.ts';
-export { GROUPS, VARIABLES, type Variable } from './config-variables.ts';
+export { GROUPS, VARIABLES, VARIABLES_OF_ONE_SOURCE, type Variable } from './config-variables.ts';
 export { configOrExit, openProcessLog, type ProcessLog } from './composition.ts';
 export { configNotices, type ConfigNotice } from './config-notices.ts';
 export { CONDITIONS, ConditionBoard, type Condition, type ConditionName, type Conditions } from './conditions.ts';

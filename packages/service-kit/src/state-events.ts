@@ -108,14 +108,14 @@ export class StateEventTap {
   readonly #clock: Clock;
   readonly #counts = new Map<string, number>();
   readonly #samples = new Map<string, { since: number; passed: number; omitted: number }>();
-  #publish: ((payload: Uint8Array) => void) | undefined;
+  #publish: ((payload: Uint8Array, source: string | undefined) => void) | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** From now on events go to `publish` too. It must not wait; what it throws is dropped. */
-  connect(publish: (payload: Uint8Array) => void): void {
+  /** From now on events go to `publish` too, with the source that the logger is bound to. It must not wait; what it throws is dropped. */
+  connect(publish: (payload: Uint8Array, source: string | undefined) => void): void {
     this.#publish = publish;
   }
 
@@ -169,7 +169,8 @@ export class StateEventTap {
     if (this.#publish === undefined) return;
     try {
       const at = new Date(wallTime(this.#clock)).toISOString();
-      this.#publish(new TextEncoder().encode(JSON.stringify({ at, text: message, ...plain(fields) })));
+      const source = 'source' in fields && typeof fields.source === 'string' ? fields.source : undefined;
+      this.#publish(new TextEncoder().encode(JSON.stringify({ at, text: message, ...plain(fields) })), source);
     } catch {
       // The log has it.
     }

@@ -26,6 +26,7 @@ export {
   type ShardShapes,
   type ShardState,
   type ShardUse,
+  type ShardWeight,
   type StoreMemory,
   type SnapshotDoubt,
   type SnapshotPart,
@@ -36,6 +37,7 @@ export {
   type WriteOutcome,
 } from './shape-store.ts';
 export type { HomeClaim, HomeOutcome, StoreHome } from './home.ts';
+export type { ShapeInspection, ShapeReadSight } from './shape-inspection.ts';
 export { openMemoryShapeStore } from './memory/memory-shape-store.ts';
 export { openRedisShapeStore, type RedisShapeStoreOptions } from './redis/redis-shape-store.ts';
 export type { StoreInspection, StoreServer } from './store-inspection.ts';

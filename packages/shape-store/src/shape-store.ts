@@ -2,6 +2,7 @@ import type { LogOffset, Lsn, Position } from '@shapecast/log';
 import type { Fingerprint, ShapeDefinition } from '@shapecast/shape';
 import type { EntryMerger } from './compaction.ts';
 import type { HomeClaim, HomeOutcome, StoreHome } from './home.ts';
+import type { ShapeInspection, ShapeReadSight } from './shape-inspection.ts';
 
 /** Names one shard. All its keys live on one node, so that a call is atomic and a loss is a prefix (spec R 12.4.2). */
 export interface ShardId {
@@ -171,6 +172,17 @@ export interface ShardUse {
   }[];
 }
 
+/** What some of the shapes of a shard weigh. One may be counted twice while others come and go. */
+export interface ShardWeight {
+  /** Shapes that are not dead, and their bytes as the store holds them. */
+  readonly alive: number;
+  readonly bytes: number;
+  /** Bytes of dead shapes that are still held. */
+  readonly dyingBytes: number;
+  /** For the rest; absent when this was the last of it. */
+  readonly cursor?: string;
+}
+
 /** How full one of the servers is that hold the shards. */
 export interface StoreMemory {
   /** Which one; the only one may have any name. */
@@ -331,6 +343,8 @@ export interface ShapeStore {
   claimHome(source: string, claim: HomeClaim): Promise<HomeOutcome>;
   /** The mark; undefined for a store that has none, or has lost it. */
   readHome(source: string): Promise<StoreHome | undefined>;
+  /** Removes the mark: of a source that is gone for good. */
+  forgetHome(source: string): Promise<void>;
 
   // ---- the owner of a shard
   /**
@@ -461,6 +475,8 @@ export interface ShapeStore {
   recordReads(shard: ShardId, reads: readonly ShapeReadTime[], waitingMs: number): Promise<void>;
   /** `waiting`: whether shapes that somebody waits for count as well. At most `limit` shapes. */
   leastRead(shard: ShardId, limit: number, waiting: 'skip' | 'include'): Promise<ShardUse>;
+  /** One step of weighing a shard: some of its shapes. */
+  weigh(shard: ShardId, cursor?: string): Promise<ShardWeight>;
   /** How full the store is, for each of its servers that has a limit. */
   memory(): Promise<readonly StoreMemory[]>;
   /**
@@ -478,6 +494,10 @@ export interface ShapeStore {
   // ---- upkeep; what readers see does not change, and any process may do it
   /** A page of the shapes of a shard, dead ones too. */
   scanShapes(shard: ShardId, cursor?: string): Promise<ShapePage>;
+  /** When shapes of a shard were last read, in order; also of unknown ones, which never were. For people who look. */
+  whenRead(shard: ShardId, handles: readonly string[]): Promise<readonly ShapeReadSight[]>;
+  /** All that is known of some shapes of a shard, dead ones too, in order. For people who look: a few hundred at a time. */
+  inspectShapes(shard: ShardId, handles: readonly string[]): Promise<readonly (ShapeInspection | undefined)[]>;
   /** Compresses the next chunk of a log that is closed and visible, at most one per call (R 12.2.2). */
   seal(shard: ShardId, cursor?: string): Promise<SealStep>;
   /** Compresses chunk `chunk` of a snapshot that is complete. Returns the chunk to go on with, undefined after the last. */

@@ -14,6 +14,7 @@ import { connectionError, STANDBY_MESSAGE, WAL_LEVEL_MESSAGE } from './errors.ts
 import { LazyPool } from './lazy-pool.ts';
 import { takeLock } from './replication/lock.ts';
 import { PgReplicationSession } from './replication/pg-replication-session.ts';
+import { refuseTakenDatabase } from './replication/taken-database.ts';
 import { destroyClient } from './replication/replication-link.ts';
 import { applyDisplaySettings, ensurePublication, ensureSlot, type SetUp } from './replication/set-up.ts';
 import { PgServer, type PgServerOptions } from './server.ts';
@@ -122,6 +123,7 @@ async function open(
     const { slotName, publicationName } = options;
     const setUp: SetUp = { clock, log, client, admin, slotName, publicationName, report, signal };
     const before = await identify(client, options.walSenderTimeoutMs);
+    await refuseTakenDatabase(setUp, before.identity, holder);
     const { lockPollMs: pollMs, lockBreaker: breaker } = options;
     await takeLock(setUp, { slotName, pollMs, breaker, ownPid: before.identity.walSenderPid }, holder);
     report({ kind: 'locked' });

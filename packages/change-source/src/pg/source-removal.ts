@@ -2,8 +2,9 @@ import type { Clock, Logger } from '@shapecast/service-kit';
 import { LazyPool } from './lazy-pool.ts';
 import { PgServer, type PgServerOptions } from './server.ts';
 import { readPublication } from './sql/publication.ts';
-import { dropPublication, terminateSlotUser } from './sql/removal.ts';
-import { dropSlot, readSlot } from './sql/slot.ts';
+import { dropOwnSlot, dropPublication, terminateSlotUser } from './sql/removal.ts';
+import { readDatabaseName } from './sql/checks.ts';
+import { readSlot } from './sql/slot.ts';
 
 const ACQUIRE_TIMEOUT_MS = 10_000;
 
@@ -46,7 +47,8 @@ export class SourceRemoval {
 
   async look(signal: AbortSignal): Promise<SourceRemains> {
     return this.#admin.use(signal, async (db) => {
-      const slot = await readSlot(db, this.#slotName);
+      const found = await readSlot(db, this.#slotName);
+      const slot = found?.database === (await readDatabaseName(db)) ? found : undefined;
       const publication = (await readPublication(db, this.#publicationName)) !== undefined;
       return { publication, slot: slot !== undefined, walSenderPid: slot?.activePid };
     });
@@ -60,7 +62,7 @@ export class SourceRemoval {
   async dropSlot(signal: AbortSignal): Promise<void> {
     await this.#admin.use(signal, async (db) => {
       await terminateSlotUser(db, this.#slotName);
-      await dropSlot(db, this.#slotName);
+      await dropOwnSlot(db, this.#slotName);
     });
   }
 

@@ -11,9 +11,14 @@ export class MemoryHints implements Hints {
   }
 
   publish(subject: string, payload: Uint8Array): void {
-    for (const listener of this.#listeners.get(subject) ?? []) {
+    this.#publishTo(subject, subject, payload);
+    this.#publishTo(`${subject.slice(0, subject.lastIndexOf('.'))}.*`, subject, payload);
+  }
+
+  #publishTo(listened: string, subject: string, payload: Uint8Array): void {
+    for (const listener of this.#listeners.get(listened) ?? []) {
       queueMicrotask(() => {
-        if (!this.#listeners.get(subject)?.has(listener)) return;
+        if (!this.#listeners.get(listened)?.has(listener)) return;
         try {
           listener(payload);
         } catch (err) {

@@ -8,6 +8,7 @@ import { describeHandleMemory } from '../rotation-journal.contract.ts';
 import { describeRpc } from '../rpc.contract.ts';
 import { describeSourceSleep } from '../source-sleep.contract.ts';
 import { describeTxStream } from '../tx-stream.contract.ts';
+import { describeUsage } from '../usage.contract.ts';
 import { openMemoryMessaging } from './open-memory-messaging.ts';
 
 /** Real timers; `now` moves when told. */
@@ -25,6 +26,7 @@ describeRpc('memory messaging', open);
 describeRpcStream('memory messaging', open);
 describeHandleMemory('memory messaging', open);
 describeSourceSleep('memory messaging', open);
+describeUsage('memory messaging', open);
 describeRegistry('memory messaging', open, {
   passTtl: async () => {
     passedMs += 1_000;

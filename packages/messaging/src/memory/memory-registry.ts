@@ -1,5 +1,6 @@
 import type { Clock, Logger } from '@shapecast/service-kit';
 import type { Registries, Registry, RegistryEntry } from '../registry.ts';
+import { Watchers, type OnEntry } from '../watchers.ts';
 
 /** Registries of a single process, one per bucket name. */
 export class MemoryRegistries implements Registries {
@@ -27,19 +28,16 @@ interface Stored {
   readonly writtenAt: number;
 }
 
-type Change = (key: string, entry: RegistryEntry<unknown> | undefined) => void;
-
 class MemoryRegistry implements Registry<unknown> {
   ttlMs: number | undefined;
   readonly #clock: Clock;
-  readonly #log: Logger;
   readonly #entries = new Map<string, Stored>();
-  readonly #watchers = new Set<{ readonly prefix: string; readonly onChange: Change }>();
+  readonly #watchers: Watchers<unknown>;
   #revision = 0;
 
   constructor(clock: Clock, log: Logger) {
     this.#clock = clock;
-    this.#log = log;
+    this.#watchers = new Watchers(log);
   }
 
   async get(key: string): Promise<RegistryEntry<unknown> | undefined> {
@@ -60,7 +58,7 @@ class MemoryRegistry implements Registry<unknown> {
 
   async delete(key: string): Promise<void> {
     this.#revision += 1;
-    if (this.#entries.delete(key)) this.#tell(key, undefined);
+    if (this.#entries.delete(key)) this.#watchers.tell(key, undefined);
   }
 
   async list(prefix: string): Promise<readonly RegistryEntry<unknown>[]> {
@@ -68,14 +66,13 @@ class MemoryRegistry implements Registry<unknown> {
     return keys.map((key) => this.#entry(key)).filter((entry) => entry !== undefined);
   }
 
-  async watch(prefix: string, onChange: Change): Promise<() => void> {
-    const watcher = { prefix, onChange };
-    this.#watchers.add(watcher);
+  async watch(prefix: string, onChange: OnEntry<unknown>): Promise<() => void> {
+    const stop = this.#watchers.add(prefix, onChange);
     for (const key of this.#entries.keys()) {
       const entry = key.startsWith(prefix) ? this.#entry(key) : undefined;
-      if (entry) this.#tellOne(watcher, key, entry);
+      if (entry) this.#watchers.tellOne(onChange, key, entry);
     }
-    return () => this.#watchers.delete(watcher);
+    return stop;
   }
 
   #entry(key: string): RegistryEntry<unknown> | undefined {
@@ -87,7 +84,7 @@ class MemoryRegistry implements Registry<unknown> {
     this.#revision += 1;
     const json = JSON.stringify(value) ?? 'null';
     this.#entries.set(key, { json, revision: this.#revision, writtenAt: this.#clock.now() });
-    this.#tell(key, { key, value: JSON.parse(json) as unknown, revision: this.#revision });
+    this.#watchers.tell(key, { key, value: JSON.parse(json) as unknown, revision: this.#revision });
     return this.#revision;
   }
 
@@ -97,17 +94,5 @@ class MemoryRegistry implements Registry<unknown> {
     if (!stored || this.ttlMs === undefined || this.#clock.now() - stored.writtenAt < this.ttlMs) return stored;
     this.#entries.delete(key);
     return undefined;
-  }
-
-  #tell(key: string, entry: RegistryEntry<unknown> | undefined): void {
-    for (const watcher of this.#watchers) if (key.startsWith(watcher.prefix)) this.#tellOne(watcher, key, entry);
-  }
-
-  #tellOne(watcher: { readonly onChange: Change }, key: string, entry: RegistryEntry<unknown> | undefined): void {
-    try {
-      watcher.onChange(key, entry);
-    } catch (err) {
-      this.#log.error({ err, key }, 'handling a registry change failed');
-    }
   }
 }

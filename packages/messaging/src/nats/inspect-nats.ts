@@ -10,7 +10,15 @@ import { ShapecastError } from '@shapecast/errors';
 import { clockOffset, wallTime, withoutCredentials, type Clock } from '@shapecast/service-kit';
 import { durableKey, type DurableRecord } from '../durable-cursors.ts';
 import type { MessagingInspection, MessagingServer, StoredSight, TxStreamSight } from '../messaging-inspection.ts';
-import { BUCKETS, type LeaderRecord, type RouterRecord, type SourceRecord } from '../records.ts';
+import {
+  BUCKETS,
+  isOfLife,
+  processKey,
+  type LeaderRecord,
+  type ProcessRecord,
+  type RouterRecord,
+  type SourceRecord,
+} from '../records.ts';
 import { txStreamName, txSubject } from '../subjects.ts';
 import type { TxStreamId } from '../tx-stream.ts';
 import { toUnavailable } from './link.ts';
@@ -95,12 +103,21 @@ async function look(nc: NatsConnection, source: string, clock: Clock): Promise<M
     },
     source: record,
     leader: await records.get<LeaderRecord>(BUCKETS.leaders.name, source),
-    routers: await records.list<RouterRecord>(BUCKETS.routers.name, `${source}.*`),
+    routers: await liveRouters(records, source),
     durable,
     stream: record && (await streamSight(jsm, { source, ...record }, durable, clock)),
     buckets: found.map(storedSight),
     clock: await timeOf(jsm, found[0], clock),
   };
+}
+
+/** The records of one that has died are there for a while. */
+async function liveRouters(records: Records, source: string): Promise<readonly RouterRecord[]> {
+  const routers = await records.list<RouterRecord>(BUCKETS.routers.name, `${source}.*`);
+  const alive = await Promise.all(
+    routers.map(({ id }) => records.get<ProcessRecord>(BUCKETS.processes.name, processKey(id))),
+  );
+  return routers.filter((router, i) => isOfLife(router, alive[i]));
 }
 
 const EMPTY = {

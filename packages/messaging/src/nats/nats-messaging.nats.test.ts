@@ -8,6 +8,7 @@ import { describeRpcStream } from '../rpc-stream.contract.ts';
 import { describeRpc } from '../rpc.contract.ts';
 import { describeSourceSleep } from '../source-sleep.contract.ts';
 import { describeTxStream } from '../tx-stream.contract.ts';
+import { describeUsage } from '../usage.contract.ts';
 import { openNatsMessaging } from './open-nats-messaging.ts';
 
 const open: OpenMessaging = async () => {
@@ -34,3 +35,4 @@ describeRpcStream('NATS messaging', open);
 describeRegistry('NATS messaging', open, { passTtl: async () => {} });
 describeHandleMemory('NATS messaging', open);
 describeSourceSleep('NATS messaging', open);
+describeUsage('NATS messaging', open);

@@ -3,7 +3,7 @@ import { Kvm, type KV, type KvEntry } from '@nats-io/kv';
 import { isShapecastError } from '@shapecast/errors';
 import type { Registries, Registry, RegistryEntry } from '../registry.ts';
 import { API_TIMEOUT_MS, type NatsLink } from './link.ts';
-import { RegistryWatch, type BucketState } from './registry-watch.ts';
+import { RegistryWatch, type BucketState, type KeySight } from './registry-watch.ts';
 
 const WRONG_LAST_SEQUENCE = [10071, 10164];
 const NO_STREAM = 10059;
@@ -21,6 +21,8 @@ export class NatsRegistries implements Registries {
   readonly #link: NatsLink;
   readonly #settings: RegistrySettings;
   readonly #stopping: AbortSignal;
+  /** One of each bucket, for all who use it: they share its watch. */
+  readonly #registries = new Map<string, Promise<NatsRegistry<unknown>>>();
 
   constructor(link: NatsLink, settings: RegistrySettings, stopping: AbortSignal) {
     this.#link = link;
@@ -29,6 +31,21 @@ export class NatsRegistries implements Registries {
   }
 
   async open<T>(bucket: string, options: { readonly ttlMs?: number } = {}): Promise<Registry<T>> {
+    let opening = this.#registries.get(bucket);
+    if (opening === undefined) {
+      opening = this.#make(bucket, options).then((kv) => {
+        const again = async () => void (await this.#make(bucket, options));
+        return new NatsRegistry<unknown>({ link: this.#link, kv, again }, bucket, this.#stopping);
+      });
+      this.#registries.set(bucket, opening);
+      opening.catch(() => this.#registries.delete(bucket));
+    }
+    // A bucket holds JSON and does not know its type; whoever opens it does.
+    return (await opening) as unknown as Registry<T>;
+  }
+
+  /** Creates the bucket, or adjusts one that is there. */
+  async #make(bucket: string, options: { readonly ttlMs?: number }): Promise<KV> {
     const what = `open the registry ${bucket}`;
     const ttlMs = this.#settings.ttlsMs.get(bucket) ?? options.ttlMs;
     const kv = await this.#link.api(what, () =>
@@ -41,8 +58,7 @@ export class NatsRegistries implements Registries {
       }),
     );
     await this.#followSettings(what, bucket, ttlMs);
-    const again = async () => void (await this.open<T>(bucket, options));
-    return new NatsRegistry<T>({ link: this.#link, kv, again }, bucket, this.#stopping);
+    return kv;
   }
 
   /** A bucket made by another version of this program, or on fewer servers, keeps its expiry and its copies until told otherwise. */
@@ -75,9 +91,12 @@ class NatsRegistry<T> implements Registry<T> {
   readonly #kv: KV;
   readonly #bucket: string;
   readonly #stopping: AbortSignal;
-
   /** Makes the bucket again. */
   readonly #again: () => Promise<void>;
+  /** There while somebody watches. */
+  #watch: RegistryWatch<T> | undefined;
+  #joining = 0;
+  #forgetWatch: (() => void) | undefined;
 
   constructor(
     parts: { readonly link: NatsLink; readonly kv: KV; readonly again: () => Promise<void> },
@@ -116,14 +135,7 @@ class NatsRegistry<T> implements Registry<T> {
    * of the NATS cluster's meta leader, and this is called every second by every router.
    */
   async list(prefix: string): Promise<readonly RegistryEntry<T>[]> {
-    const root = `$KV.${this.#bucket}.`;
-    const info = await this.#call('list', (jsm) =>
-      jsm.streams.info(streamOf(this.#bucket), { subjects_filter: root + filterOf(prefix) }),
-    );
-    const keys = Object.keys(info.state.subjects ?? {})
-      .map((subject) => subject.slice(root.length))
-      .filter((key) => key.startsWith(prefix))
-      .sort();
+    const keys = (await this.#keys(prefix)).toSorted();
     const entries: RegistryEntry<T>[] = [];
     for (let i = 0; i < keys.length; i += GETS_AT_ONCE) {
       const some = await Promise.all(keys.slice(i, i + GETS_AT_ONCE).map((key) => this.get(key)));
@@ -136,24 +148,61 @@ class NatsRegistry<T> implements Registry<T> {
     prefix: string,
     onChange: (key: string, entry: RegistryEntry<T> | undefined) => void,
   ): Promise<() => void> {
-    const parts = {
-      link: this.#link,
-      list: () => this.list(prefix),
-      state: () => this.#state(),
-      changes: () => this.#kv.watch({ key: filterOf(prefix), include: 'updates' }),
-      decode: (entry: KvEntry) => this.#decode(entry),
-    };
-    const watch = new RegistryWatch<T>(parts, { bucket: this.#bucket, prefix, onChange });
-    await watch.start();
-    this.#stopping.addEventListener('abort', () => watch.stop(), { once: true });
-    return () => watch.stop();
+    const watch = (this.#watch ??= this.#startWatch());
+    this.#joining += 1;
+    try {
+      const leave = await watch.join(prefix, onChange);
+      return () => {
+        leave();
+        this.#stopIfUnused(watch);
+      };
+    } finally {
+      this.#joining -= 1;
+      this.#stopIfUnused(watch);
+    }
   }
 
-  /** Differs whenever an entry was written, deleted or has expired. */
+  #startWatch(): RegistryWatch<T> {
+    const parts = {
+      link: this.#link,
+      state: () => this.#state(),
+      keys: () => this.#keys(''),
+      look: (key: string) => this.#look(key),
+      changes: () => this.#call('watch', () => this.#kv.watch({ key: '>', include: 'updates' })),
+      decode: (entry: KvEntry) => this.#decode(entry),
+    } as const;
+    const watch = new RegistryWatch<T>(parts, this.#bucket);
+    const stop = () => watch.stop();
+    this.#stopping.addEventListener('abort', stop, { once: true });
+    this.#forgetWatch = () => this.#stopping.removeEventListener('abort', stop);
+    return watch;
+  }
+
+  /** The last one who watched has left, or nobody could begin. */
+  #stopIfUnused(watch: RegistryWatch<T>): void {
+    if (this.#watch !== watch || watch.watchers > 0 || this.#joining > 0) return;
+    this.#watch = undefined;
+    this.#forgetWatch?.();
+    watch.stop();
+  }
+
+  async #keys(prefix: string): Promise<readonly string[]> {
+    const root = `$KV.${this.#bucket}.`;
+    const info = await this.#call('list', (jsm) =>
+      jsm.streams.info(streamOf(this.#bucket), { subjects_filter: root + filterOf(prefix) }),
+    );
+    const keys = Object.keys(info.state.subjects ?? {}).map((subject) => subject.slice(root.length));
+    return keys.filter((key) => key.startsWith(prefix));
+  }
+
+  async #look(key: string): Promise<KeySight<T> | undefined> {
+    const entry = await this.#call('read', () => this.#kv.get(key));
+    return entry === null ? undefined : { key, revision: entry.revision, entry: this.#decode(entry) };
+  }
+
   async #state(): Promise<BucketState> {
     const { state, created } = await this.#call('list', (jsm) => jsm.streams.info(streamOf(this.#bucket)));
-    const { first_seq, last_seq, messages } = state;
-    return { text: `${first_seq}/${last_seq}/${messages}`, lastRevision: last_seq, createdAt: String(created) };
+    return { lastRevision: state.last_seq, keys: state.messages, createdAt: String(created) };
   }
 
   async #conditional(write: () => Promise<number>): Promise<number | undefined> {

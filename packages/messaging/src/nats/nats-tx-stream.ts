@@ -7,6 +7,7 @@ import type {
   TxStream,
   TxStreamId,
   TxStreamInfo,
+  TxStreamRetention,
   TxStreams,
 } from '../tx-stream.ts';
 import { DECISION_TIMEOUT_MS, type NatsLink } from './link.ts';
@@ -31,8 +32,8 @@ export class NatsTxStreams implements TxStreams {
     this.#settings = settings;
   }
 
-  async create(id: TxStreamId): Promise<TxStream> {
-    const config = txStreamConfig(id, this.#settings, this.#link.serverIsAtLeast(2, 10));
+  async create(id: TxStreamId, retention?: TxStreamRetention): Promise<TxStream> {
+    const config = txStreamConfig(id, { ...this.#settings, ...retention }, this.#link.serverIsAtLeast(2, 10));
     try {
       await this.#link.api(
         'create the tx stream',
@@ -42,19 +43,22 @@ export class NatsTxStreams implements TxStreams {
       );
     } catch (error) {
       if (!(error instanceof JetStreamApiError)) throw error;
-      await this.#reconcile(id);
+      await this.#reconcile(id, retention);
     }
     return this.#stream(id);
   }
 
-  async open(id: TxStreamId, options: { readonly reconcile?: boolean } = {}): Promise<TxStream | undefined> {
+  async open(
+    id: TxStreamId,
+    options: { readonly reconcile?: boolean; readonly retention?: TxStreamRetention | undefined } = {},
+  ): Promise<TxStream | undefined> {
     try {
       await this.#link.api('open the tx stream', (jsm) => jsm.streams.info(txStreamName(id)), [NO_STREAM]);
     } catch (error) {
       if (error instanceof JetStreamApiError) return undefined;
       throw error;
     }
-    if (options.reconcile) await this.#reconcile(id);
+    if (options.reconcile) await this.#reconcile(id, options.retention);
     return this.#stream(id);
   }
 
@@ -93,10 +97,10 @@ export class NatsTxStreams implements TxStreams {
   }
 
   /** The stream exists with other settings: follow those of today where that loses nothing (deployment N10). */
-  async #reconcile(id: TxStreamId): Promise<void> {
+  async #reconcile(id: TxStreamId, retention: TxStreamRetention | undefined): Promise<void> {
     const name = txStreamName(id);
     const info = await this.#link.api('open the tx stream', (jsm) => jsm.streams.info(name));
-    const want = txStreamConfig(id, this.#settings, this.#link.serverIsAtLeast(2, 10));
+    const want = txStreamConfig(id, { ...this.#settings, ...retention }, this.#link.serverIsAtLeast(2, 10));
     const changes = txStreamChanges(info.config, want, info.state.bytes);
     if (!changes) return;
     try {

@@ -76,7 +76,7 @@ function ttlsOf({ leasesMs }: NatsMessagingOptions): ReadonlyMap<string, number>
   if (leasesMs === undefined) return new Map();
   return new Map([
     [BUCKETS.leaders.name, leasesMs.leaders],
-    [BUCKETS.routers.name, leasesMs.routers],
+    [BUCKETS.processes.name, leasesMs.routers],
   ]);
 }
 

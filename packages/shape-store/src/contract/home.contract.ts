@@ -50,6 +50,17 @@ export function describeHome(open: OpenStore): void {
       });
     });
 
+    test('a mark that is forgotten is gone, and nobody else has lost his', async () => {
+      await using store = disposable(await open());
+      const [a, b] = [randomUUID(), randomUUID()];
+      for (const source of [a, b]) await store.claimHome(source, { installation: 'one' });
+      await store.forgetHome(a);
+      await store.forgetHome(a);
+      expect(await store.readHome(a)).toBeUndefined();
+      expect(await store.readHome(b)).toMatchObject({ installation: 'one' });
+      expect(await store.claimHome(a, { installation: 'two' })).toMatchObject({ kind: 'ours' });
+    });
+
     test('sources have marks of their own', async () => {
       await using store = disposable(await open());
       const [a, b] = [randomUUID(), randomUUID()];

@@ -75,6 +75,43 @@ export function describeUse(open: OpenStore): void {
       expect(await store.leastRead(shard, 10, 'skip')).toEqual({ ...after, dyingBytes: 0 });
     });
 
+    test('a shard weighs what its shapes hold, those that are dying apart', async () => {
+      await using store = disposable(await open());
+      const shard = newShard();
+      const weigh = async () => {
+        const sum = { alive: 0, bytes: 0, dyingBytes: 0 };
+        let cursor: string | undefined;
+        do {
+          const step = await store.weigh(shard, cursor);
+          sum.alive += step.alive;
+          sum.bytes += step.bytes;
+          sum.dyingBytes += step.dyingBytes;
+          cursor = step.cursor;
+        } while (cursor !== undefined);
+        return sum;
+      };
+      expect(await weigh()).toEqual({ alive: 0, bytes: 0, dyingBytes: 0 });
+      const [a, b] = (await shapes(store, shard, 2)) as [string, string];
+      // More than fit into one step.
+      for (let i = 0; i < 700; i += 1) await store.getOrCreate(shard, request(`empty${i}`));
+      const owner = await Owner.acquire(store, shard);
+      await owner.write(entry(a, at(10)), entry(b, at(10, 2)));
+      const held = new Map<string, number>();
+      let page: string | undefined;
+      do {
+        const { shapes: uses, cursor } = await store.scanShapes(shard, page);
+        for (const { handle, heldBytes } of uses) held.set(handle, heldBytes);
+        page = cursor;
+      } while (page !== undefined);
+      const before = await weigh();
+      expect(before).toEqual({ alive: 702, bytes: (held.get(a) ?? 0) + (held.get(b) ?? 0), dyingBytes: 0 });
+      expect(before.bytes).toBeGreaterThan(0);
+      await store.rotate(shard, a, FAILURE);
+      expect(await weigh()).toEqual({ alive: 701, bytes: held.get(b), dyingBytes: held.get(a) });
+      await store.sweep(shard, 0);
+      expect((await weigh()).dyingBytes).toBe(0);
+    });
+
     test('a shard that nobody has used has nothing', async () => {
       await using store = disposable(await open());
       const shard = newShard();
@@ -90,6 +127,53 @@ export function describeUse(open: OpenStore): void {
       const reads = handles.toReversed().map((handle) => seen(handle, 1_000));
       await store.recordReads(shard, reads, MINUTE);
       expect(await order(store, shard)).toEqual(handles.toSorted());
+    });
+  });
+
+  describe('looking at shapes', () => {
+    test('says when each was read, and whether somebody waits', async () => {
+      await using store = disposable(await open());
+      const shard = newShard();
+      const [a, b, never] = (await shapes(store, shard, 3)) as [string, string, string];
+      await store.recordReads(shard, [seen(a, 5_000, true), seen(b, 3_000)], MINUTE);
+      const [first, second, ...others] = await store.whenRead(shard, [a, b, never, '1-2']);
+      expect([first?.waiting, second?.waiting]).toEqual([true, false]);
+      expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(1_900);
+      expect((second?.at ?? 0) - (first?.at ?? 0)).toBeLessThanOrEqual(2_100);
+      expect(others).toEqual([{ waiting: false }, { waiting: false }]);
+      await store.recordReads(shard, [seen(b, 1_000, true)], -1);
+      expect((await store.whenRead(shard, [b]))[0]?.waiting).toBe(false);
+      expect(await store.whenRead(shard, [])).toEqual([]);
+    });
+
+    test('shows what a shape is, what it weighs and how many chunks of its log are closed', async () => {
+      await using store = disposable(await open());
+      const shard = newShard();
+      const small = await liveShape(store, shard, 'small', 60);
+      const other = await liveShape(store, shard, 'other');
+      const owner = await Owner.acquire(store, shard);
+      for (const lsn of [10, 11, 12, 13, 14]) await owner.write(entry(small, at(lsn)), entry(other, at(lsn, 2)));
+      await store.recordReads(shard, [seen(small, 0, true)], MINUTE);
+      const [one, missing, two] = await store.inspectShapes(shard, [small, '1-2', other]);
+      expect(missing).toBeUndefined();
+      const { shapes: uses } = await store.scanShapes(shard);
+      const { record, logChunks, read, ...use } = one ?? { record: undefined };
+      expect(use).toEqual(uses.find(({ handle }) => handle === small));
+      expect(record).toEqual((await store.loadShapes(shard)).shapes.find(({ handle }) => handle === small));
+      expect(read).toEqual((await store.whenRead(shard, [small]))[0]);
+      // Each has 13 bytes: the fifth fills the chunk of 60.
+      expect(logChunks).toBe(1);
+      expect([two?.logChunks, two?.record?.definition.table, two?.read]).toEqual([0, 'other', { waiting: false }]);
+    });
+
+    test('shows a dead one until it is swept', async () => {
+      await using store = disposable(await open());
+      const shard = newShard();
+      const handle = await liveShape(store, shard, 't');
+      await store.rotate(shard, handle, FAILURE);
+      expect((await store.inspectShapes(shard, [handle]))[0]?.state).toBe('dead');
+      await store.sweep(shard, 0);
+      expect(await store.inspectShapes(shard, [handle])).toEqual([undefined]);
     });
   });
 

@@ -34,6 +34,10 @@ export class MemoryLog {
     return this.#bytes;
   }
 
+  get closedChunks(): number {
+    return this.#chunks.length;
+  }
+
   append(position: Position, bytes: Uint8Array): void {
     this.#open.push({ position, bytes, merged: 1 });
     this.#openBytes += bytes.length;

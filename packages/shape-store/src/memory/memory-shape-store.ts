@@ -8,6 +8,7 @@ import type { EntryMerger } from '../compaction.ts';
 import type { HomeClaim, HomeOutcome, StoreHome } from '../home.ts';
 import { whenNotHeld } from '../held-registration.ts';
 import { handlePrefix } from '../identity.ts';
+import type { ShapeInspection, ShapeReadSight } from '../shape-inspection.ts';
 import type {
   AppendBatch,
   AttemptStart,
@@ -31,6 +32,7 @@ import type {
   ShardShapes,
   ShardState,
   ShardUse,
+  ShardWeight,
   SnapshotDoubt,
   SnapshotPart,
   SnapshotRead,
@@ -74,6 +76,10 @@ class MemoryShapeStore implements ShapeStore {
   async readHome(source: string): Promise<StoreHome | undefined> {
     const home = this.#homes.get(source);
     return home && { installation: home.installation, store: home.store };
+  }
+
+  async forgetHome(source: string): Promise<void> {
+    this.#homes.delete(source);
   }
 
   async acquire(shard: ShardId, owner: string) {
@@ -273,6 +279,19 @@ class MemoryShapeStore implements ShapeStore {
     };
   }
 
+  async weigh(shard: ShardId): Promise<ShardWeight> {
+    let [alive, bytes, dyingBytes] = [0, 0, 0];
+    for (const shape of this.#find(shard)?.shapes.values() ?? []) {
+      const { heldBytes, state } = shape.use();
+      if (state === 'dead') dyingBytes += heldBytes;
+      else {
+        alive += 1;
+        bytes += heldBytes;
+      }
+    }
+    return { alive, bytes, dyingBytes };
+  }
+
   async memory(): Promise<readonly StoreMemory[]> {
     return [];
   }
@@ -299,6 +318,18 @@ class MemoryShapeStore implements ShapeStore {
 
   async scanShapes(shard: ShardId): Promise<ShapePage> {
     return { shapes: [...(this.#find(shard)?.shapes.values() ?? [])].map((shape) => shape.use()) };
+  }
+
+  async whenRead(shard: ShardId, handles: readonly string[]): Promise<readonly ShapeReadSight[]> {
+    return handles.map((handle) => this.#read(this.#shape(shard, handle)));
+  }
+
+  async inspectShapes(shard: ShardId, handles: readonly string[]): Promise<readonly (ShapeInspection | undefined)[]> {
+    return handles.map((handle) => {
+      const shape = this.#shape(shard, handle);
+      if (shape === undefined) return undefined;
+      return { ...shape.use(), record: shape.record(), logChunks: shape.log.closedChunks, read: this.#read(shape) };
+    });
   }
 
   async seal(): Promise<SealStep> {
@@ -364,6 +395,11 @@ class MemoryShapeStore implements ShapeStore {
     let found = this.#find(shard);
     if (!found) this.#shards.set(shardKey(shard), (found = new MemoryShard(this.#limits)));
     return found;
+  }
+
+  #read(shape: MemoryShape | undefined): ShapeReadSight {
+    const { readAt, waitedUntil = -Infinity } = shape ?? {};
+    return { ...(readAt === undefined ? {} : { at: readAt }), waiting: waitedUntil >= this.#clock.now() };
   }
 
   #shape(shard: ShardId, handle: string): MemoryShape | undefined {

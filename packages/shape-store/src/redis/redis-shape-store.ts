@@ -28,6 +28,7 @@ import type { HomeClaim, HomeOutcome, StoreHome } from '../home.ts';
 import { homeKey, homeTag, ShardKeys } from './keys.ts';
 import { dropSnapshot } from './drop-snapshot.ts';
 import { NodeDurability, type DurabilityOptions } from './durability.ts';
+import { inspectShapes, whenRead } from './inspect-shapes.ts';
 import { loadShapes } from './load-shapes.ts';
 import type { Lane, StoreNodes } from './nodes/node.ts';
 import { openNodes, type RedisPlaceOptions } from './nodes/open-nodes.ts';
@@ -42,6 +43,7 @@ import { find } from './scripts/find.ts';
 import { whenNotHeld } from '../held-registration.ts';
 import { getOrCreate } from './scripts/get-or-create.ts';
 import { leastRead } from './scripts/least-read.ts';
+import { weigh } from './scripts/weigh.ts';
 import { loadDelta } from './scripts/load-delta.ts';
 import { promote } from './scripts/promote.ts';
 import { readHeads } from './scripts/read-heads.ts';
@@ -109,6 +111,12 @@ class RedisShapeStore implements ShapeStore {
       redis.run('read-home', (client) => client.hmget(homeKey(source), 'installation', 'store')),
     );
     return installation && store ? { installation, store } : undefined;
+  }
+
+  async forgetHome(source: string): Promise<void> {
+    await this.#nodes.at(homeTag(source), 'calls', ({ redis }) =>
+      redis.run('forget-home', (client) => client.unlink(homeKey(source))),
+    );
   }
 
   acquire(shard: ShardId, owner: string) {
@@ -278,6 +286,10 @@ class RedisShapeStore implements ShapeStore {
     return this.#at(shard, (context, keys) => leastRead(context, keys, limit, waiting));
   }
 
+  weigh(shard: ShardId, cursor?: string) {
+    return this.#at(shard, (context, keys) => weigh(context, keys, cursor));
+  }
+
   memory() {
     return readMemory(this.#nodes);
   }
@@ -292,6 +304,14 @@ class RedisShapeStore implements ShapeStore {
 
   scanShapes(shard: ShardId, cursor?: string) {
     return this.#at(shard, (context, keys) => scanShapes(context, keys, cursor));
+  }
+
+  whenRead(shard: ShardId, handles: readonly string[]) {
+    return this.#at(shard, (context, keys) => whenRead(context, keys, handles));
+  }
+
+  inspectShapes(shard: ShardId, handles: readonly string[]) {
+    return this.#at(shard, (context, keys) => inspectShapes(context, keys, handles));
   }
 
   seal(shard: ShardId, cursor?: string) {

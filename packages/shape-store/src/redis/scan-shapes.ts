@@ -1,5 +1,5 @@
-import type { ShapePage } from '../shape-store.ts';
-import { decodeHead } from './codec.ts';
+import type { ShapePage, ShapeUse } from '../shape-store.ts';
+import { decodeHead, type Head } from './codec.ts';
 import type { StoreContext } from './context.ts';
 import type { ShardKeys } from './keys.ts';
 
@@ -11,10 +11,14 @@ export async function scanShapes({ redis }: StoreContext, keys: ShardKeys, curso
   const handles = fields.filter((_, i) => i % 2 === 0);
   const compacted =
     handles.length === 0 ? [] : await redis.run('scan-shapes', (client) => client.smismember(keys.compacted, handles));
-  const shapes = handles.map((handle, i) => {
-    const { state, logBytes, snapshotBytes, heldBytes, ...head } = decodeHead(fields[2 * i + 1] as string);
-    const snapshotToSeal = state === 'live' && head.snapshotComplete && !head.snapshotCompressed;
-    return { handle, state, logBytes, snapshotBytes, heldBytes, snapshotToSeal, compaction: compacted[i] === 1 };
-  });
+  const shapes = handles.map((handle, i) =>
+    shapeUse(handle, decodeHead(fields[2 * i + 1] as string), compacted[i] === 1),
+  );
   return { shapes, ...(next === '0' ? {} : { cursor: next }) };
+}
+
+export function shapeUse(handle: string, head: Head, compaction: boolean): ShapeUse {
+  const { state, logBytes, snapshotBytes, heldBytes } = head;
+  const snapshotToSeal = state === 'live' && head.snapshotComplete && !head.snapshotCompressed;
+  return { handle, state, logBytes, snapshotBytes, heldBytes, snapshotToSeal, compaction };
 }

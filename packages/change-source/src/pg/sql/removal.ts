@@ -7,6 +7,17 @@ export async function dropPublication(db: Queryable, name: string): Promise<void
   await rowsOf(db, `drop publication if exists ${escapeIdentifier(name)}`);
 }
 
+/** Drops the slot if it is of this database: names are those of the whole server, and one of another database is not ours. */
+export async function dropOwnSlot(db: Queryable, name: string): Promise<void> {
+  await rowsOf(
+    db,
+    `with ours as materialized (
+       select slot_name from pg_replication_slots where slot_name = $1 and database = current_database())
+     select pg_drop_replication_slot(slot_name) from ours`,
+    [name],
+  );
+}
+
 /** Ends whoever reads from the slot, or makes it. Answers the backends. */
 export async function terminateSlotUser(db: Queryable, slotName: string): Promise<number[]> {
   const rows = await rowsOf(
