@@ -1,0 +1,10 @@
+import { openMemoryMessaging } from '@shapecast/messaging';
+import { systemClock } from '@shapecast/service-kit';
+import { openMemoryShapeStore } from '@shapecast/shape-store';
+import { describeAdmin } from './admin.contract.ts';
+
+describeAdmin('memory', async () => {
+  const messaging = openMemoryMessaging(systemClock);
+  const store = openMemoryShapeStore(systemClock);
+  return { messaging, store, close: async () => void (await Promise.all([messaging.close(), store.close()])) };
+});
