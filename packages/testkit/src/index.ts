@@ -1,6 +1,7 @@
 export { createDatabase, type TestDatabase } from './database.ts';
 export { waitFor, type WaitOptions } from './wait-for.ts';
 export { findChromium } from './install/chromium.ts';
+export { withLock } from './install/lock.ts';
 export { startEdge, type Edge, type EdgeKind, type EdgeOptions } from './servers/edge.ts';
 export { startTcpProxy, type TcpProxy, type TcpProxyOptions } from './network/tcp-proxy.ts';
 export { copyNatsStore, type NatsStoreCopy } from './servers/nats-store.ts';
@@ -18,6 +19,7 @@ export type { TestServer } from './servers/server-process.ts';
 // Callable inside a vitest run only; importing them elsewhere does no harm.
 export { sharedNatsUrl, sharedPostgresUrl, sharedRedisUrl } from './vitest/shared-servers.ts';
 export { startCluster, type Cluster, type ClusterOptions } from './cluster/start-cluster.ts';
+export type { ClusterSource, GivenSources } from './cluster/cluster-sources.ts';
 export type { ClusterServer, RedisKind } from './cluster/cluster-servers.ts';
 export type { LinkedService } from './cluster/links.ts';
 export type { ClusterProcess, ServiceRole } from './cluster/service-process.ts';

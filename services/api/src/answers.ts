@@ -77,8 +77,14 @@ export function forbiddenText(reason: string): string {
   return `Forbidden - ${reason}`;
 }
 
-export function unavailable(message: string, retryAfter: number, known = false): Failure {
-  return { kind: 'failure', status: 503, body: JSON.stringify({ message }), retryAfter, known };
+/** `code` is for programs. */
+export function unavailable(message: string, retryAfter: number, known = false, code?: string): Failure {
+  return { kind: 'failure', status: 503, body: JSON.stringify({ code, message }), retryAfter, known };
+}
+
+/** Nobody who may ask. */
+export function rejected(status: 401, message: string): Failure {
+  return { kind: 'failure', status, body: JSON.stringify({ message }) };
 }
 
 export const INTERNAL_ERROR: Failure = {
@@ -101,6 +107,7 @@ const TOO_LARGE_RETRY_S = 600;
 
 /** What ends to make room is deleted only after a while. */
 const STORE_FULL_RETRY_S = 30;
+const DRAINING_RETRY_S = 30;
 
 /** Why a shape died before it could be read (spec H 21.2, ER-5). */
 export function creationFailure(failure: ShapeFailure | undefined): Answer {
@@ -110,6 +117,9 @@ export function creationFailure(failure: ShapeFailure | undefined): Answer {
     const body = JSON.stringify({ code: 'scan_limit_exceeded', message: failure.message });
     return { kind: 'failure', status: 503, body, retryAfter: SCAN_LIMIT_RETRY_S, known: true };
   }
+  if (failure.code === 'SOURCE_FULL') return unavailable(failure.message, STORE_FULL_RETRY_S, true, 'source_full');
+  if (failure.code === 'SOURCE_DRAINING')
+    return unavailable(failure.message, DRAINING_RETRY_S, true, 'source_draining');
   if (failure.code === 'SNAPSHOT_TOO_LARGE') return unavailable(failure.message, TOO_LARGE_RETRY_S, true);
   if (spec?.status === 503) return unavailable(failure.message, 10, true);
   if (spec?.status === 400) return invalid({ where: [failure.message] });

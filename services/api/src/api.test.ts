@@ -168,16 +168,20 @@ describe('reading from the beginning', () => {
     }
   });
 
-  test('a shape whose clause no index has room for is refused with a code and a long wait', async () => {
+  test.each([
+    ['whose clause no index has room for', 'SCAN_LIMIT_EXCEEDED', 'scan_limit_exceeded', '60'],
+    ['of a source that has used up its bytes', 'SOURCE_FULL', 'source_full', '30'],
+    ['of a source that is drained', 'SOURCE_DRAINING', 'source_draining', '30'],
+  ])('a shape %s is refused with a code and a long wait', async (_, failure, code, retryAfter) => {
     const { shape, router, store } = await bound();
     router.manual = true;
     const pending = shape(`offset=-1&where=${encodeURIComponent("title <> title || 'x'")}`);
-    await router.rotate(await newHandle(router, store), 'SCAN_LIMIT_EXCEEDED');
+    await router.rotate(await newHandle(router, store), failure);
     const reply = await pending;
     expect(reply.status).toBe(503);
-    expect(JSON.parse(reply.text)).toEqual({ code: 'scan_limit_exceeded', message: 'the test said so' });
+    expect(JSON.parse(reply.text)).toEqual({ code, message: 'the test said so' });
     expect(reply.headers).toMatchObject({
-      'retry-after': '60',
+      'retry-after': retryAfter,
       'cache-control': 'no-store',
       'electric-internal-known-error': 'true',
     });

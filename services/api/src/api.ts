@@ -1,42 +1,27 @@
-import { HandleRecords, RotationJournal, type Messaging } from '@shapecast/messaging';
+import { randomUUID } from 'node:crypto';
+import { UsageReporter, type Messaging } from '@shapecast/messaging';
 import type { Clock, Component, HealthReport, Logger } from '@shapecast/service-kit';
 import type { ShapeStore } from '@shapecast/shape-store';
-import { ReadTimes } from './expiry/read-times.ts';
+import type { Seals } from '@shapecast/sources';
+import { authorize } from './access/authorize-route.ts';
 import { StoreRoom } from './expiry/store-room.ts';
 import { ApiServer } from './http/api-server.ts';
-import { otherRoutes, type HealthStatus } from './http/other-routes.ts';
-import { ShapeRoute, type ShapeService } from './http/shape-route.ts';
-import { StoreCheck } from './home/store-check.ts';
-import { HeadWatcher } from './live/head-watcher.ts';
-import { LiveHub } from './live/live-hub.ts';
-import { Permits, type PermitLimits } from './permits.ts';
-import { followAccessFile } from './access/access-file.ts';
-import { authorize } from './access/authorize-route.ts';
-import { Gate } from './access/gate.ts';
-import { followSecretsFile } from './secrets-file.ts';
-import { Secrets } from './secrets.ts';
+import { otherRoutes } from './http/other-routes.ts';
+import { ShapeRoute } from './http/shape-route.ts';
+import { FanOut } from './live/fan-out.ts';
+import { PermitPool, type PermitLimits } from './permits.ts';
+import { ApiProcesses } from './quotas/api-processes.ts';
 import { ChunkCache } from './shapes/chunk-cache.ts';
-import { endDamagedShapes } from './shapes/damage-guard.ts';
-import { Definitions } from './shapes/definitions.ts';
-import { livingStore } from './shapes/living-store.ts';
-import { LogReader } from './shapes/log-reader.ts';
-import { RelationCatalog } from './shapes/relation-catalog.ts';
-import { SchemaHeaders } from './shapes/schema-headers.ts';
-import { ShapeDeleter } from './shapes/shape-deleter.ts';
-import { ShapeReader } from './shapes/shape-reader.ts';
-import { ShapeResolver } from './shapes/shape-resolver.ts';
-import { ShapeStart } from './shapes/shape-start.ts';
-import { SnapshotReader } from './shapes/snapshot-reader.ts';
-import { StreamEnd } from './shapes/stream-end.ts';
-import { TableMemory } from './shapes/table-memory.ts';
-import { SourceState } from './source-state.ts';
-import { SubsetReader } from './subset/subset-reader.ts';
-import { SubsetSource } from './subset/subset-source.ts';
+import { OneSource } from './sources/one-source.ts';
+import type { ProcessSources } from './sources/process-sources.ts';
+import { RegistrySources } from './sources/registry-sources.ts';
 
 export interface ApiDeps {
   /** A function connects after the API listens already; what it opened is closed with the API. */
   readonly messaging: Messaging | ((signal: AbortSignal) => Promise<Messaging>);
   readonly store: ShapeStore;
+  /** With keys, sources are those of the registry; otherwise there is the one of the options. */
+  readonly seals?: Seals | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -44,6 +29,8 @@ export interface ApiDeps {
 /** All durations in milliseconds. What is left out has the default of the reference. */
 export interface ApiOptions {
   readonly source: string;
+  /** Tells this process from others, and from what it was before it was started again. */
+  readonly instance?: string;
   readonly host?: string;
   /** 0 takes any free port. */
   readonly port: number;
@@ -53,6 +40,10 @@ export interface ApiOptions {
   readonly secretsFile?: string | undefined;
   /** Which tokens are taken, and what they allow. */
   readonly accessFile?: string | undefined;
+  /** With many sources: secrets that open each of them, for edges that ask about tokens first. */
+  readonly edgeSecrets?: readonly string[];
+  /** With many sources: after how long without a request what serves one is taken apart. */
+  readonly sourceIdleMs?: number;
   readonly longPollTimeoutMs?: number;
   /** Seconds. */
   readonly cacheMaxAge?: number;
@@ -86,6 +77,8 @@ export interface ApiOptions {
 }
 
 const DEFAULTS = {
+  edgeSecrets: [] as readonly string[],
+  sourceIdleMs: 600_000,
   host: '0.0.0.0',
   longPollTimeoutMs: 20_000,
   cacheMaxAge: 60,
@@ -112,9 +105,6 @@ const DEFAULTS = {
   drainMs: 30_000,
 };
 
-const CATALOG_TIMEOUT_MS = 5_000;
-/** Longer than a router lets a query run. */
-const SUBSET_FRAME_TIMEOUT_MS = 45_000;
 const STORE_CHECK_MS = 1_000;
 /** Transfers that are not over by then are cut, so that the rest is done before the process is (O 2.4). */
 const STOP_BUDGET_MS = 50_000;
@@ -129,35 +119,25 @@ export interface Api extends Component {
   readonly port: number;
 }
 
-interface Connected extends ShapeService {
-  readonly messaging: Messaging;
-  readonly source: SourceState;
-  readonly watcher: HeadWatcher;
-  readonly catalog: RelationCatalog;
-  readonly cache: ChunkCache;
-  readonly reads: ReadTimes;
-  readonly journal: RotationJournal;
-  readonly handles: HandleRecords;
-  readonly room: StoreRoom;
-  readonly check: StoreCheck;
-}
-
 export function createApi(deps: ApiDeps, options: ApiOptions): Api {
   return new ApiComponent(deps, { ...DEFAULTS, ...options });
 }
 
+/** What all sources of the process have in common: its server, its connections, its memory. */
 class ApiComponent implements Api {
   readonly name = 'api';
   readonly #deps: ApiDeps;
   readonly #options: typeof DEFAULTS & ApiOptions;
-  readonly #permits: Permits;
-  readonly #secrets: Secrets;
-  readonly #gate: Gate;
+  readonly #instance: string;
+  readonly #cache: ChunkCache;
+  readonly #room: StoreRoom;
+  readonly #sources: ProcessSources;
   readonly #route: ShapeRoute;
   readonly #server: ApiServer;
   readonly #stop = new AbortController();
-  readonly #connectedOnce = Promise.withResolvers<void>();
-  #connected: Connected | undefined;
+  readonly #connectedOnce = Promise.withResolvers<Messaging>();
+  #messaging: Messaging | undefined;
+  #processes: ApiProcesses | undefined;
   #running: Promise<unknown> | undefined;
   #draining = false;
   #stopped: Promise<void> | undefined;
@@ -165,28 +145,34 @@ class ApiComponent implements Api {
   constructor(deps: ApiDeps, options: typeof DEFAULTS & ApiOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#permits = new Permits(options.limits);
-    this.#secrets = new Secrets(options.secrets);
-    const { clock, log } = deps;
-    this.#gate = new Gate(this.#secrets, log);
+    const { store, clock, log } = deps;
+    this.#instance = options.instance ?? randomUUID();
+    this.#cache = new ChunkCache({ maxBytes: options.chunkCacheBytes, expectedBytes: options.chunkBytes });
+    this.#room = new StoreRoom({ store, clock, log }, { highWater: options.redisHighWater });
+    const parts = {
+      ...{ store, clock, log, cache: this.#cache, room: this.#room },
+      fanOut: new FanOut(),
+      pool: new PermitPool(options.limits),
+      messaging: () => this.#messaging,
+      connected: this.#connectedOnce.promise,
+      processes: () => this.#processes?.count ?? 1,
+    };
+    const { seals } = deps;
+    this.#sources =
+      seals === undefined ? new OneSource(parts, options) : new RegistrySources({ ...parts, seals }, options);
+    const sources = this.#sources;
     this.#route = new ShapeRoute(
-      {
-        permits: this.#permits,
-        gate: this.#gate,
-        service: (signal) => this.#service(signal),
-        clock,
-        log,
-      },
+      { sources, clock, log },
       { clock, server: PRODUCT, sendTimeoutMs: options.sendTimeoutMs, closing: () => this.#draining },
       { ...options, maxAge: options.cacheMaxAge, staleAge: options.cacheStaleAge, clock },
     );
-    const others = otherRoutes({ server: PRODUCT, sourceId: options.source, status: () => this.#status() });
+    const others = otherRoutes({ server: PRODUCT, health: (asked) => this.#sources.health(asked) });
     const maxConnections = Math.max(MIN_CONNECTIONS, 2 * (options.limits.initial + options.limits.existing));
     this.#server = new ApiServer(
       {
         route: this.#route,
         authorize: (req, res, query) => {
-          authorize(this.#gate, req, res, query).catch((err: unknown) => {
+          authorize(sources, req, res, query).catch((err: unknown) => {
             log.error({ err }, 'a token could not be checked');
             res.destroy();
           });
@@ -204,7 +190,7 @@ class ApiComponent implements Api {
 
   /** Listens at once; connecting goes on behind it, and requests wait for it within their own limits (O 2.2). */
   async start(_signal: AbortSignal): Promise<void> {
-    const following = Promise.all([this.#followSecrets(), this.#followAccess()]);
+    const following = this.#sources.follow(this.#stop.signal);
     await this.#server.listen();
     this.#deps.log.info({ port: this.port }, 'listening');
     const connecting = this.#connect().catch((err: unknown) => {
@@ -213,88 +199,39 @@ class ApiComponent implements Api {
     this.#running = Promise.all([connecting, this.#keepStoreConnected(), following]);
   }
 
-  /** They are read before the first request is. */
-  async #followSecrets(): Promise<void> {
-    const { secretsFile } = this.#options;
-    if (secretsFile !== undefined) await followSecretsFile(secretsFile, this.#secrets, this.#deps, this.#stop.signal);
-  }
-
-  async #followAccess(): Promise<void> {
-    const { accessFile } = this.#options;
-    if (accessFile !== undefined) await followAccessFile(accessFile, this.#gate, this.#deps, this.#stop.signal);
-  }
-
   stop(): Promise<void> {
     this.#stopped ??= this.#shutDown();
     return this.#stopped;
   }
 
   report(): HealthReport {
-    const connected = this.#connected;
-    const status = this.#status();
-    const stale = connected?.source.stale;
+    const { able, status, ...sources } = this.#sources.report();
     return {
-      // Not that the source is active: shapes that exist are served whatever is missing, by every pod (deployment H20).
-      ready:
-        connected !== undefined &&
-        connected.check.refusal === undefined &&
-        this.#deps.store.connected() &&
-        !this.#draining,
-      status: stale === undefined ? status : 'stale',
-      stale,
-      shedding: connected?.source.shedding,
-      missing: this.#missing(),
-      conditions: connected?.source.conditions,
-      messaging: connected?.messaging.connected() ?? false,
+      status,
+      ready: able && this.#messaging !== undefined && this.#deps.store.connected() && !this.#draining,
+      ...sources,
+      messaging: this.#messaging?.connected() ?? false,
       store: this.#deps.store.connected(),
-      asleep: connected?.source.asleep ?? false,
-      incarnation: connected?.source.record?.incarnation,
-      held: connected?.hub.held ?? 0,
-      chunkCacheBytes: connected?.cache.bytes ?? 0,
-      storeMemory: connected?.room.report,
+      chunkCacheBytes: this.#cache.bytes,
+      storeMemory: this.#room.report,
       inProgress: this.#route.inProgress,
-      permits: this.#permits.used,
     };
-  }
-
-  #status(): HealthStatus {
-    if (this.#missing() === undefined) return 'active';
-    const connected = this.#connected?.messaging.connected() === true && this.#deps.store.connected();
-    if (this.#connected?.check.refusal !== undefined) return 'starting';
-    // Shapes that exist can be read to their end, and that is all.
-    if (this.#connected?.source.stale !== undefined) return 'starting';
-    return connected && this.#connected?.source.leaderless === true ? 'waiting' : 'starting';
-  }
-
-  #missing(): string | undefined {
-    if (this.#connected === undefined || !this.#connected.messaging.connected()) return 'NATS is not connected';
-    if (!this.#deps.store.connected()) return 'Redis is not connected';
-    if (this.#connected.check.refusal !== undefined) return this.#connected.check.refusal;
-    const { stale, missing } = this.#connected.source;
-    return stale === undefined ? missing : `Stale since ${stale.since}: ${stale.reason}`;
-  }
-
-  #service(signal: () => AbortSignal): ShapeService | Promise<ShapeService | undefined> {
-    return this.#connected ?? this.#waitForService(signal());
-  }
-
-  async #waitForService(signal: AbortSignal): Promise<ShapeService | undefined> {
-    const given = new AbortController();
-    const patience = this.#deps.clock.sleep(this.#options.readyTimeoutMs, AbortSignal.any([signal, given.signal]));
-    await Promise.race([this.#connectedOnce.promise, patience.catch(() => undefined)]);
-    given.abort();
-    return this.#connected;
   }
 
   async #connect(): Promise<void> {
     const { signal } = this.#stop;
-    const open = this.#deps.messaging;
+    const { clock, log, messaging: open } = this.#deps;
     const messaging = typeof open === 'function' ? await open(signal) : open;
     if (signal.aborted) return typeof open === 'function' ? messaging.close() : undefined;
-    this.#connected = this.#assemble(messaging);
-    this.#connectedOnce.resolve();
-    const parts = [this.#connected.source, this.#connected.journal, this.#connected.handles, this.#connected.reads];
-    await Promise.all([...parts, this.#connected.check].map((part) => part.run(signal)));
+    this.#messaging = messaging;
+    const { hints } = messaging;
+    const reporter = new UsageReporter({ hints, clock, log }, { process: this.#instance, role: 'api' });
+    this.#processes = new ApiProcesses({ hints, connected: () => messaging.connected(), clock }, this.#instance);
+    const working = this.#sources.connected(messaging, reporter, signal);
+    this.#connectedOnce.resolve(messaging);
+    await reporter.start();
+    await Promise.all([working, this.#processes.run(signal)]);
+    await reporter.stop();
   }
 
   /** The store connects when it is used, and health is asked for before anything else is. */
@@ -309,75 +246,18 @@ class ApiComponent implements Api {
     }
   }
 
-  #assemble(messaging: Messaging): Connected {
-    const { clock, log } = this.#deps;
-    const options = this.#options;
-    const { hints, rpc, registries } = messaging;
-    const journal = new RotationJournal({ registries, clock, log }, options.source);
-    const handles = new HandleRecords({ registries, clock, log }, options.source);
-    const room = new StoreRoom({ ...this.#deps }, { highWater: options.redisHighWater });
-    const check = new StoreCheck(
-      { store: this.#deps.store, registries, clock, log },
-      { source: options.source, homes: () => source.homes, patienceMs: options.readyTimeoutMs },
-    );
-    const store = livingStore({ store: check.store, log, journal, handles, room });
-    const watcher = new HeadWatcher({ store, hints, clock, log }, { pollMs: options.notifyPollMs });
-    const cache = new ChunkCache({ maxBytes: options.chunkCacheBytes, expectedBytes: options.chunkBytes });
-    const data = endDamagedShapes({ store, hints, log });
-    const logs = new LogReader({ store: data, cache });
-    const hub = new LiveHub({ logs, watcher, clock, log }, { timeoutMs: options.longPollTimeoutMs });
-    const source = new SourceState(
-      { messaging, clock, log },
-      { source: options.source, onIncarnation: (record) => watcher.incarnationChanged(record.incarnation) },
-    );
-    const memory = new TableMemory({ registries, log }, options.source);
-    const catalog = new RelationCatalog(
-      { rpc, memory, asleep: () => source.asleep, clock, log },
-      { source: options.source, ttlMs: options.catalogTtlMs, timeoutMs: CATALOG_TIMEOUT_MS },
-    );
-    const definitions = new Definitions(catalog);
-    const resolver = new ShapeResolver({ store, hints, definitions, source }, options);
-    const snapshots = new SnapshotReader({ store: data, cache, watcher, clock });
-    const start = new ShapeStart({ resolver, snapshots }, options);
-    const subsetSource = new SubsetSource(
-      { rpc, clock },
-      { source: options.source, readyTimeoutMs: options.readyTimeoutMs, frameTimeoutMs: SUBSET_FRAME_TIMEOUT_MS },
-    );
-    const schemas = new SchemaHeaders(store);
-    const subsets = new SubsetReader(
-      { store, source, resolver, start, subsets: subsetSource, schemas, clock },
-      options,
-    );
-    const reads = new ReadTimes(
-      { store, clock, log, waiting: () => hub.waitedFor() },
-      { periodMs: options.readTimesMs },
-    );
-    const streamEnd = new StreamEnd({ streams: messaging.txStreams, clock, log }, options.source);
-    const reader = new ShapeReader(
-      { source, resolver, start, snapshots, logs, subsets, schemas, watcher, hub, reads, streamEnd, clock },
-      options,
-    );
-    const deleter = new ShapeDeleter(
-      { store, hints, source, resolver },
-      { allowed: options.allowDelete, source: options.source, readyTimeoutMs: options.readyTimeoutMs },
-    );
-    return { messaging, source, watcher, catalog, cache, hub, reader, deleter, reads, journal, handles, room, check };
-  }
-
   /** Keeps accepting for a while, answers what is held bit by bit, finishes transfers, lets go (O 2.3). */
   async #shutDown(): Promise<void> {
     this.#draining = true;
     if (this.#running === undefined) return;
     const { prestopDelayMs, drainSpreadMs, drainMs } = this.#options;
     if (prestopDelayMs > 0) await this.#deps.clock.sleep(prestopDelayMs);
-    this.#connected?.hub.drain(drainSpreadMs);
+    this.#sources.drain(drainSpreadMs);
     const leftMs = Math.max(0, Math.min(drainMs, STOP_BUDGET_MS - prestopDelayMs - drainSpreadMs));
     await this.#server.close(drainSpreadMs + leftMs);
     this.#stop.abort(new Error('the API is stopping'));
     await this.#running;
-    this.#connected?.watcher.stop();
-    this.#connected?.cache.stop();
-    this.#connected?.catalog.stop();
-    if (typeof this.#deps.messaging === 'function') await this.#connected?.messaging.close();
+    this.#cache.stop();
+    if (typeof this.#deps.messaging === 'function') await this.#messaging?.close();
   }
 }

@@ -53,6 +53,13 @@ export const apiConfig = z.object({
       context.addIssue({ code: 'custom', message });
   }),
   insecure: flag(false, 'Serve without a secret. Excludes setting one.'),
+  edgeSecrets: list(
+    'With SHAPECAST_SOURCES=registry: secret that opens every source, for an edge that asks /v1/authorize before it looks into its cache; several, with commas, while one is being replaced.',
+  ),
+  sourceIdleMs: milliseconds(
+    600_000,
+    'With SHAPECAST_SOURCES=registry: after how long without a request what serves a source is taken apart, until somebody asks again.',
+  ),
   longPollTimeoutMs: milliseconds(20_000, 'How long a live request is held without news.'),
   cacheMaxAge: count(60, 'Seconds a cache may keep a catch-up answer.'),
   cacheStaleAge: count(300, 'Seconds a cache may serve it stale while it asks again.'),
@@ -100,6 +107,8 @@ export const apiConfigNames = {
   secretsFile: ['SHAPECAST_SECRETS_FILE'],
   accessFile: ['SHAPECAST_ACCESS_FILE'],
   insecure: ['ELECTRIC_INSECURE'],
+  edgeSecrets: ['SHAPECAST_EDGE_SECRETS'],
+  sourceIdleMs: ['SHAPECAST_SOURCE_IDLE'],
   longPollTimeoutMs: ['ELECTRIC_LONG_POLL_TIMEOUT'],
   cacheMaxAge: ['ELECTRIC_CACHE_MAX_AGE'],
   cacheStaleAge: ['ELECTRIC_CACHE_STALE_AGE'],

@@ -10,15 +10,17 @@ import {
   systemClock,
 } from '@shapecast/service-kit';
 import { openRedisShapeStore } from '@shapecast/shape-store';
+import { processEnvironment, registrySources } from '@shapecast/sources';
 import { createApi } from './api.ts';
 import { apiOptions, parseApiConfig } from './config.ts';
 
 /** Composition root of the API service. */
 async function main(): Promise<void> {
-  const config = configOrExit(parseApiConfig, process.env);
+  const seals = configOrExit((env) => registrySources('api', env), process.env);
+  const config = configOrExit(parseApiConfig, seals === undefined ? process.env : processEnvironment(process.env));
   const clock = systemClock;
   const instance = config.instanceId ?? randomUUID();
-  const fields = { service: 'api', instance, source: config.sourceId };
+  const fields = { service: 'api', instance, ...(seals === undefined ? { source: config.sourceId } : {}) };
   const { log, events } = openProcessLog(config, fields, { env: process.env, clock });
   const store = openRedisShapeStore(redisConnection(config), { clock, log });
   const installation = new Installation();
@@ -27,15 +29,16 @@ async function main(): Promise<void> {
       async messaging(signal) {
         const name = `api ${instance}`;
         const messaging = await openNatsMessaging({ ...natsConnection(config), name }, { clock, log }, signal);
-        events.connect((payload) => messaging.hints.publish(eventsSubject(config.sourceId), payload));
+        events.connect((payload, source = config.sourceId) => messaging.hints.publish(eventsSubject(source), payload));
         installation.join({ registries: messaging.registries, clock, log }, signal);
         return messaging;
       },
       store,
+      seals,
       clock,
       log,
     },
-    apiOptions(config),
+    { ...apiOptions(config), instance: `${instance}-${randomUUID().slice(0, 8)}` },
   );
   const storeComponent = { name: 'shape-store', start: async () => {}, stop: () => store.close() };
   const report = () => ({ ...api.report(), installation: installation.id, events: events.counts });

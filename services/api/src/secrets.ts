@@ -3,7 +3,7 @@ import type { Params } from '@shapecast/protocol';
 
 /** Checks the shared secret (spec H 4). Without secrets everything is allowed (insecure mode), unless tokens are checked, too. */
 export class Secrets {
-  readonly #fixed: readonly Buffer[];
+  #fixed: readonly Buffer[];
   #reloaded: readonly Buffer[] = [];
   #guarded: boolean;
 
@@ -16,6 +16,13 @@ export class Secrets {
   reload(secrets: readonly string[]): void {
     this.#reloaded = secrets.map(digest);
     this.#guarded = true;
+  }
+
+  /** From now on these count, given as hexadecimal SHA-256, and nothing else; with `insecure` everybody is let in. */
+  replace(digests: readonly string[], { insecure }: { readonly insecure: boolean }): void {
+    this.#fixed = digests.map((text) => Buffer.from(text, 'hex')).filter(({ length }) => length === DIGEST_BYTES);
+    this.#reloaded = [];
+    this.#guarded = !insecure;
   }
 
   /** There is another way to be let in, so having no secret opens nothing. */
@@ -35,6 +42,8 @@ export class Secrets {
     return allowed;
   }
 }
+
+const DIGEST_BYTES = 32;
 
 function digest(text: string): Buffer {
   return hash('sha256', text, 'buffer');

@@ -1,5 +1,6 @@
 import {
   BUCKETS,
+  readLiveRouters,
   SourceSleep,
   type ConditionRecord,
   type GuardRecord,
@@ -14,6 +15,8 @@ import { Backoff, type Clock, type Conditions, type Logger } from '@shapecast/se
 import { SourceConditions } from './source-conditions.ts';
 
 const REFRESH_MS = 2_000;
+/** What comes within it is read together. */
+const GATHER_MS = 50;
 /** A source that takes longer to wake up is told of as any other that is not there. */
 const WAKING_MS = 60_000;
 
@@ -38,10 +41,15 @@ interface Registries {
 export class SourceState {
   readonly #deps: SourceStateDeps;
   readonly #source: string;
+  readonly #refreshMs: number;
+  #wake: (() => void) | undefined;
+  /** How often the watches have told of the leader or the guard. */
+  #tellings = 0;
   readonly #onIncarnation: (record: SourceRecord) => void;
   readonly #waiters = new Set<() => void>();
   #record: SourceRecord | undefined;
   #read = false;
+  readonly #looked = Promise.withResolvers<void>();
   #leading = false;
   #routers = 0;
   #homes: readonly string[] = [];
@@ -54,19 +62,34 @@ export class SourceState {
 
   constructor(
     deps: SourceStateDeps,
-    options: { readonly source: string; readonly onIncarnation: (record: SourceRecord) => void },
+    options: {
+      readonly source: string;
+      /** How often everything is read again, whether anything was told or not. */
+      readonly refreshMs?: number | undefined;
+      readonly onIncarnation: (record: SourceRecord) => void;
+    },
   ) {
     this.#deps = deps;
     this.#source = options.source;
+    this.#refreshMs = options.refreshMs ?? REFRESH_MS;
     this.#onIncarnation = options.onIncarnation;
     this.#conditions = new SourceConditions(deps.clock);
-    this.#sleep = new SourceSleep({ ...deps, registries: deps.messaging.registries }, options.source);
+    this.#sleep = new SourceSleep(
+      { ...deps, registries: deps.messaging.registries },
+      options.source,
+      options.refreshMs,
+    );
     this.#sleep.onChange(() => this.#notify());
   }
 
   /** Undefined until the source was set up once. Kept while NATS is away: shapes that exist stay readable. */
   get record(): SourceRecord | undefined {
     return this.#record;
+  }
+
+  /** Resolves once the registries were read: before that nothing is known of the source, such as that it is stale. */
+  get looked(): Promise<void> {
+    return this.#looked.promise;
   }
 
   /** A replicator streams and every shard has an owner, so that new shapes can be made. */
@@ -149,7 +172,7 @@ export class SourceState {
         stopWatching ??= await this.#watch(registries);
         await this.#refresh(registries);
         backoff.reset();
-        await this.#deps.clock.sleep(REFRESH_MS, signal);
+        await this.#pause(signal);
       } catch (err) {
         if (signal.aborted) break;
         this.#deps.log.warn({ err }, 'registries cannot be read');
@@ -157,6 +180,18 @@ export class SourceState {
       }
     }
     stopWatching?.();
+  }
+
+  /** Until it is time to read everything again, or something is told of those that are read as a whole. */
+  async #pause(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    const told = new AbortController();
+    this.#wake = () => told.abort();
+    // Spread, so that many sources are not read in step.
+    const ms = this.#refreshMs * (0.75 + clock.random() / 4);
+    await clock.sleep(ms, AbortSignal.any([signal, told.signal])).catch(() => undefined);
+    this.#wake = undefined;
+    if (told.signal.aborted) await clock.sleep(GATHER_MS, signal);
   }
 
   /** Resolves to whether `condition` came true within `timeoutMs`. */
@@ -194,36 +229,43 @@ export class SourceState {
     const stopLeader = await registries.leaders.watch(this.#source, (key, entry) => {
       if (key !== this.#source) return;
       this.#setLeader(entry?.value);
+      this.#tellings += 1;
       this.#notify();
     });
     const stopGuard = await registries.guards.watch(this.#source, (key, entry) => {
       if (key !== this.#source) return;
       this.#guard = entry?.value;
+      this.#tellings += 1;
       this.#notify();
     });
+    const stopRouters = await registries.routers.watch(`${this.#source}.`, () => this.#wake?.());
+    const stopConditions = await registries.conditions.watch(`${this.#source}.`, () => this.#wake?.());
     return () => {
-      stopSource();
-      stopLeader();
-      stopGuard();
+      for (const stop of [stopSource, stopLeader, stopGuard, stopRouters, stopConditions]) stop();
     };
   }
 
   async #refresh(registries: Registries): Promise<void> {
+    const before = this.#tellings;
     const [source, leader, routers, told, guard] = await Promise.all([
       registries.sources.get(this.#source),
       registries.leaders.get(this.#source),
-      registries.routers.list(`${this.#source}.`),
+      readLiveRouters(this.#deps.messaging.registries, this.#source),
       registries.conditions.list(`${this.#source}.`),
       registries.guards.get(this.#source),
     ]);
-    this.#guard = guard?.value;
     if (source !== undefined) this.#setRecord(source.value);
-    this.#setLeader(leader?.value);
+    // What was told meanwhile may be newer than what was read.
+    if (before === this.#tellings) {
+      this.#guard = guard?.value;
+      this.#setLeader(leader?.value);
+    }
     this.#told = told;
     this.#read = true;
+    this.#looked.resolve();
     this.#routers = routers.length;
-    this.#homes = routers.flatMap(({ value: { home } }) => home ?? []);
-    const owned = new Set(routers.flatMap((router) => router.value.owned));
+    this.#homes = routers.flatMap(({ home }) => home ?? []);
+    const owned = new Set(routers.flatMap(({ owned }) => owned));
     this.#unowned = this.#record === undefined ? undefined : this.#record.shards - owned.size;
     this.#notify();
   }

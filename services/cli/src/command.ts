@@ -29,6 +29,8 @@ export type Values = Readonly<Record<string, string | boolean | undefined>>;
 
 export interface Command {
   readonly flags: Flags;
+  /** Name of the argument without a flag, if it takes one; it is among the values under this name. */
+  readonly argument?: string;
   /** Throws `WrongUsage`. */
   run(values: Values, world: World): Promise<ExitCode>;
 }
@@ -45,6 +47,13 @@ export function textOf(values: Values, flag: string): string | undefined {
 export function requiredText(values: Values, flag: string): string {
   const text = textOf(values, flag);
   if (text === undefined) throw new WrongUsage(`--${flag} is required.`);
+  return text;
+}
+
+/** The argument without a flag. */
+export function requiredArgument(values: Values, name: string): string {
+  const text = textOf(values, name);
+  if (text === undefined) throw new WrongUsage(`${name} is required.`);
   return text;
 }
 

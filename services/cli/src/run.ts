@@ -26,6 +26,54 @@ const COMMANDS: Readonly<Record<string, { readonly about: string; load(): Promis
     about: 'reads the settings as the services would',
     load: async () => (await import('./commands/config-validate.ts')).configValidate,
   },
+  'sources list': {
+    about: 'lists the sources with state and lag',
+    load: async () => (await import('./commands/sources-list.ts')).sourcesList,
+  },
+  'sources show': {
+    about: 'shows a source: conditions, shards, quotas, processes',
+    load: async () => (await import('./commands/sources-show.ts')).sourcesShow,
+  },
+  'sources add': {
+    about: 'declares a source',
+    load: async () => (await import('./commands/sources-declare.ts')).sourcesAdd,
+  },
+  'sources change': {
+    about: 'declares a source anew',
+    load: async () => (await import('./commands/sources-declare.ts')).sourcesChange,
+  },
+  'sources pause': {
+    about: 'stops replicating and serving a source; its slot keeps WAL',
+    load: async () => (await import('./commands/sources-state.ts')).sourcesPause,
+  },
+  'sources resume': {
+    about: 'has a source go on',
+    load: async () => (await import('./commands/sources-state.ts')).sourcesResume,
+  },
+  'sources drain': {
+    about: 'has what exists of a source go on, and nothing new begin',
+    load: async () => (await import('./commands/sources-state.ts')).sourcesDrain,
+  },
+  'sources remove': {
+    about: 'drops slot, publication and all data of a source',
+    load: async () => (await import('./commands/sources-state.ts')).sourcesRemove,
+  },
+  'shapes list': {
+    about: 'lists the shapes of a source with readers, bytes and how they are found',
+    load: async () => (await import('./commands/shapes.ts')).shapesList,
+  },
+  'shapes inspect': {
+    about: 'shows everything that is known of a shape',
+    load: async () => (await import('./commands/shapes.ts')).shapesInspect,
+  },
+  'shapes explain': {
+    about: 'says how a where clause is found at each change, and what that costs',
+    load: async () => (await import('./commands/shapes-explain.ts')).shapesExplain,
+  },
+  'shapes delete': {
+    about: 'ends a shape: its readers start over',
+    load: async () => (await import('./commands/shapes.ts')).shapesDelete,
+  },
 };
 
 /** Of every command. */
@@ -67,9 +115,9 @@ async function runCommand(
 ): Promise<ExitCode> {
   const flags = { ...command.flags, ...COMMON };
   try {
-    const values = parse(args, flags);
+    const values = parse(args, flags, command.argument);
     if (values['help'] === true) {
-      world.out(helpOf(name, about, command.flags));
+      world.out(helpOf(name, about, command));
       return EXIT.ok;
     }
     return await command.run(values, { ...world, env: environment(textOf(values, 'env-file'), world) });
@@ -84,12 +132,17 @@ async function runCommand(
   }
 }
 
-function parse(args: readonly string[], flags: Flags) {
+function parse(args: readonly string[], flags: Flags, argument: string | undefined) {
   const options = Object.fromEntries(
     Object.entries(flags).map(([flag, { type, short }]) => [flag, { type, ...(short === undefined ? {} : { short }) }]),
   );
   try {
-    return parseArgs({ args: [...args], options, strict: true }).values as Record<string, string | boolean>;
+    const allowPositionals = argument !== undefined;
+    const { values, positionals } = parseArgs({ args: [...args], options, strict: true, allowPositionals });
+    if (positionals.length > 1) throw new Error('too many arguments');
+    const [first] = positionals;
+    const named = argument === undefined || first === undefined ? {} : { [argument]: first };
+    return { ...values, ...named } as Record<string, string | boolean>;
   } catch (error) {
     const unknown = /^Unknown option '(--?[a-z-]+)/.exec(error instanceof Error ? error.message : '')?.[1];
     // Its own words may repeat an argument, which may be a secret.
@@ -120,14 +173,15 @@ function usage(): string {
   ].join('\n');
 }
 
-function helpOf(name: string, about: string, flags: Flags): string {
+function helpOf(name: string, about: string, { flags, argument }: Command): string {
   const all = Object.entries({ ...flags, ...COMMON }).map(([flag, { value, short, about: text }]) => {
     const named = `--${flag}${value === undefined ? '' : ` ${value}`}${short === undefined ? '' : `, -${short}`}`;
     return [named, text] as const;
   });
   const width = Math.max(...all.map(([named]) => named.length));
   const lines = all.map(([named, text]) => `  ${named.padEnd(width)}  ${text}`);
-  return [`Usage: shapecast ${name} [options]`, '', `Shapecast ${about}.`, '', ...lines].join('\n');
+  const call = `shapecast ${name}${argument === undefined ? '' : ` ${argument}`} [options]`;
+  return [`Usage: ${call}`, '', `Shapecast ${about}.`, '', ...lines].join('\n');
 }
 
 function version(): string {

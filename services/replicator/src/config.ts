@@ -30,7 +30,7 @@ const MIN_LINGER_MS = 30_000;
 const MIN_IDLE_MS = 30_000;
 
 /** Settings of the replicator (spec O 5.2, 5.3). `docs/config.md` is made from the descriptions. */
-const schema = z.object({
+export const schema = z.object({
   ...commonConfig,
   ...databaseConfig,
   streamId: streamId(),
@@ -117,10 +117,17 @@ const schema = z.object({
       zero: true,
     },
   ),
+  sourcesFile: z
+    .string()
+    .optional()
+    .describe('File that declares sources, with SHAPECAST_SOURCES=registry; followed while the process runs.'),
+  maxSources: count(50, 'Sources that one replicator process takes.', 1),
+  sourcesPerWorker: count(10, 'Sources that share a thread of a replicator, and a heap.', 1),
+  workerHeapBytes: bytes(1024 ** 3, 'Heap of such a thread; one that needs more ends, and its sources begin again.'),
   ...healthConfig,
 });
 
-const names = {
+export const names = {
   ...commonNames,
   ...databaseNames,
   streamId: ['ELECTRIC_REPLICATION_STREAM_ID'],
@@ -157,6 +164,10 @@ const names = {
   walGuard: ['SHAPECAST_WAL_GUARD'],
   walGuardIntervalMs: ['SHAPECAST_WAL_GUARD_INTERVAL'],
   walGuardPauseMs: ['SHAPECAST_WAL_GUARD_PAUSE'],
+  sourcesFile: ['SHAPECAST_SOURCES_FILE'],
+  maxSources: ['SHAPECAST_MAX_SOURCES_PER_PROCESS'],
+  sourcesPerWorker: ['SHAPECAST_SOURCES_PER_WORKER'],
+  workerHeapBytes: ['SHAPECAST_WORKER_HEAP'],
   ...healthNames,
 } as const;
 
@@ -165,9 +176,6 @@ export type ReplicatorConfig = Omit<z.output<typeof schema>, 'natsSyncMs' | 'ran
   readonly slotName: string;
   readonly publicationName: string;
 };
-
-/** Names and shape of the configuration, for the documentation. */
-export const replicatorConfig = { schema, names } as const;
 
 /** Reads the environment. Throws INVALID_CONFIG that names every variable that is wrong. */
 export function parseReplicatorConfig(env: Environment): ReplicatorConfig {

@@ -14,12 +14,13 @@ export async function keepLeaderRecord(
   const { clock, log } = deps;
   let failing = false;
   let leaders: Registry<LeaderRecord> | undefined;
+  let revision: number | undefined;
   while (!signal.aborted) {
     try {
       leaders ??= await deps.messaging.registries.open<LeaderRecord>(BUCKETS.leaders.name, {
         ttlMs: BUCKETS.leaders.ttlMs,
       });
-      await write(leaders, options.sourceId, options.record);
+      revision = await write(leaders, options.sourceId, options.record, revision);
       failing = false;
     } catch (err) {
       if (!failing) log.warn({ err }, 'leader record cannot be renewed');
@@ -37,13 +38,18 @@ export async function keepLeaderRecord(
   }
 }
 
-async function write(leaders: Registry<LeaderRecord>, key: string, record: LeaderRecord): Promise<void> {
+/** The new revision, if the record is ours. `own`: that of the last time, which as a rule nobody has touched since. */
+async function write(
+  leaders: Registry<LeaderRecord>,
+  key: string,
+  record: LeaderRecord,
+  own: number | undefined,
+): Promise<number | undefined> {
+  const renewed = own === undefined ? undefined : await leaders.update(key, record, own);
+  if (renewed !== undefined) return renewed;
   const current = await leaders.get(key);
-  if (current === undefined) {
-    await leaders.create(key, record);
-    return;
-  }
+  if (current === undefined) return leaders.create(key, record);
   const { incarnation, epoch } = current.value;
   const newer = incarnation > record.incarnation || (incarnation === record.incarnation && epoch > record.epoch);
-  if (!newer) await leaders.update(key, record, current.revision);
+  return newer ? undefined : leaders.update(key, record, current.revision);
 }

@@ -12,6 +12,7 @@ import type { ReplicatorOptions } from './options.ts';
 import { Outbox } from './outbox.ts';
 import { endOf } from './packing.ts';
 import { createProgress, tickPassed, transactionReceived, transactionStored, type Progress } from './progress.ts';
+import type { ReplicationMeter } from './quota/replication-meter.ts';
 import { PublicationKeeper } from './publication/publication-keeper.ts';
 import { publishTable } from './publish-table.ts';
 import type { ReplicatorStatus } from './status.ts';
@@ -29,6 +30,8 @@ export interface LeadDeps {
   readonly messaging: Messaging;
   readonly sleep: SourceSleep;
   readonly formats: SourceFormats;
+  /** Counts what is replicated, and holds it back when that is too much. */
+  readonly meter?: ReplicationMeter | undefined;
   readonly clock: Clock;
   readonly log: Logger;
   readonly status: ReplicatorStatus;
@@ -50,7 +53,7 @@ const COPY_WAL_BYTES = 16n * 1024n * 1024n;
  * The session is the caller's to close.
  */
 export async function lead(deps: LeadDeps, options: ReplicatorOptions, signal: AbortSignal): Promise<void> {
-  const epoch = await orAbort(takeOver(deps, options, signal), signal);
+  const epoch = await orAbort(() => takeOver(deps, options, signal), signal);
   const log = deps.log.child({ incarnation: epoch.incarnation, epoch: epoch.epoch });
   await new Leadership({ ...deps, log }, { ...options, ...epoch }).run(signal);
 }
@@ -91,6 +94,7 @@ class Leadership {
         events: {
           onStored: (message) => {
             const { seq, chain, held = this.#stored.held } = message;
+            deps.meter?.stored(message.payload.length, message.held);
             this.#stored = { seq, chain, held };
             this.#move(transactionStored(this.#progress, held));
           },
@@ -127,12 +131,17 @@ class Leadership {
     });
     const repair = new IdentityRepair(this.#deps, ending);
     const trimmer = new Trimmer(
-      { stream: this.#options.stream, registries, confirmed: () => this.#progress.confirmed, clock, log },
+      {
+        ...{ stream: this.#options.stream, registries, clock, log },
+        confirmed: () => this.#progress.confirmed,
+        storedSeq: () => this.#stored.seq,
+      },
       this.#options,
     );
     status.trimmer = trimmer;
     const background = [
-      trimmer.run(ending),
+      // A step of it that NATS does not answer does no harm later, so nobody waits for it.
+      orAbort(() => trimmer.run(ending), ending).catch(() => undefined),
       this.#heartbeat(ending),
       this.#reportProgress(ending),
       this.#confirmDurable(ending),
@@ -156,6 +165,7 @@ class Leadership {
     } finally {
       this.#lost.abort(new ShapecastError('SOURCE_UNAVAILABLE', 'The replication session has ended.'));
       this.#outbox.close();
+      this.#deps.meter?.ended();
       stopServing();
       await Promise.allSettled([...background, repair.settled()]);
       status.outbox = undefined;
@@ -167,14 +177,14 @@ class Leadership {
   async #stream(session: ReplicationSession, repair: IdentityRepair, ending: AbortSignal): Promise<void> {
     try {
       const handler: ReplicationHandler = {
-        onParts: (parts) => this.#accept(parts),
+        onParts: (parts) => this.#accept(parts, ending),
         onIdle: (walEnd) => {
           this.#move(transactionReceived(this.#progress, walEnd));
           this.#outbox.idle(walEnd);
         },
         onRelation: repair.check,
       };
-      const check = await orAbort(this.#checkResent(ending), ending);
+      const check = await orAbort(() => this.#checkResent(ending), ending);
       this.#resent = check;
       const diverged = (divergence: Divergence) => this.#diverged(divergence);
       await session.stream(
@@ -210,11 +220,14 @@ class Leadership {
     return new ShapecastError('SOURCE_UNAVAILABLE', text, details);
   }
 
-  #accept(parts: readonly TransactionPart[]): Promise<void> {
+  async #accept(parts: readonly TransactionPart[], ending: AbortSignal): Promise<void> {
     const last = parts.findLast((part) => part.commit);
     if (last) this.#move(transactionReceived(this.#progress, endOf(last)));
     this.#idle.happened();
-    return this.#outbox.accept(parts);
+    const { meter } = this.#deps;
+    // Postgres will send again what is left out now.
+    if (meter !== undefined && !(await meter.pass(parts, ending))) return;
+    await this.#outbox.accept(parts);
   }
 
   /** Bounded wait for what is in flight (spec R 4.7). */
@@ -333,7 +346,7 @@ const NOTHING_STORED = { complete: true, transactions: (async function* () {})()
 const OUTBOX_RETRY = { retryMinMs: 50, retryMaxMs: 2_000 } as const;
 
 /** Gives up waiting when `signal` aborts. A take-over that goes on alone can do no more than start an epoch that ends at once. */
-async function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+async function orAbort<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   let onAbort: () => void = () => undefined;
   const aborted = new Promise<never>((_, reject) => {
@@ -341,7 +354,7 @@ async function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
     signal.addEventListener('abort', onAbort, { once: true });
   });
   try {
-    return await Promise.race([work, aborted]);
+    return await Promise.race([work(), aborted]);
   } finally {
     signal.removeEventListener('abort', onAbort);
   }

@@ -1,3 +1,5 @@
+import type { TxStreamRetention } from '@shapecast/messaging';
+
 /** What a replicator is built with. `config.ts` makes it from the environment. */
 export interface ReplicatorOptions {
   readonly sourceId: string;
@@ -36,12 +38,16 @@ export interface ReplicatorOptions {
   readonly copyIntervalMs: number;
   /** How long after the start of a leadership the streams of earlier incarnations go (spec R 6.5.1). */
   readonly oldStreamsAfterMs: number;
+  /** How often conditions are looked at and told again, where that is not as often as of a single source. */
+  readonly conditionPace?: { readonly lookMs: number; readonly renewMs: number };
   /** So long without a transaction, and the connections to the database are closed until somebody needs it; 0 is never (R 3.7). */
   readonly idleTimeoutMs: number;
   /** A leader that does not reach NATS for so long makes room for another replicator, if there is one (spec O F105). */
   readonly natsPatienceMs: number;
   /** Copies that the tx stream must have (spec O 8.2.1). */
   readonly minStreamReplicas: number;
+  /** What its tx streams keep, where that is not what all of the process's keep. */
+  readonly retention?: TxStreamRetention;
   /** How long a graceful stop waits for records in flight (spec R 4.7). */
   readonly drainMs: number;
 }

@@ -40,7 +40,12 @@ export interface OutboxOptions {
 
 /** Told in stream order. Must not throw. */
 export interface OutboxEvents {
-  onStored(message: { readonly seq: number; readonly chain: RecordChain; readonly held: Lsn | undefined }): void;
+  onStored(message: {
+    readonly seq: number;
+    readonly chain: RecordChain;
+    readonly held: Lsn | undefined;
+    readonly payload: Uint8Array;
+  }): void;
   /** A transaction that Postgres sent again is in the stream already, with its end: all that commits below `held` is. */
   onResent(held: Lsn): void;
   /** Nothing more will be published: fenced, or the stream is not what it was. Told once. */
@@ -144,7 +149,8 @@ export class Outbox {
 
   /** Every transaction that commits below `walEnd` was accepted (spec R 8.4.2). */
   idle(walEnd: Lsn): void {
-    if (!this.#acceptedOpen) this.#idleEnd = maxLsn(this.#idleEnd, walEnd);
+    // Parts before it may have been left out since we are leaving.
+    if (!this.#acceptedOpen && !this.#leaving) this.#idleEnd = maxLsn(this.#idleEnd, walEnd);
   }
 
   /** Whether a progress record would tell consumers anything new. */

@@ -9,7 +9,7 @@ export interface RemoveSourceDeps {
   readonly database: Pick<SourceRemoval, 'look' | 'dropPublication' | 'dropSlot'>;
   readonly messaging: Messaging;
   /** Without it what the source has in the store stays. */
-  readonly store?: Pick<ShapeStore, 'sweepOrphans'> | undefined;
+  readonly store?: Pick<ShapeStore, 'sweepOrphans' | 'forgetHome'> | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -86,7 +86,7 @@ export async function removeSource(
 
 /** Page by page, in the background of the store. */
 async function deleteShapes(
-  store: Pick<ShapeStore, 'sweepOrphans'>,
+  store: Pick<ShapeStore, 'sweepOrphans' | 'forgetHome'>,
   source: string,
   signal: AbortSignal,
 ): Promise<void> {
@@ -95,6 +95,7 @@ async function deleteShapes(
     signal.throwIfAborted();
     ({ cursor } = await store.sweepOrphans(source, { incarnation: Infinity, graceMs: 0 }, cursor));
   } while (cursor !== undefined);
+  await store.forgetHome(source);
 }
 
 async function untilDone(

@@ -1,4 +1,10 @@
-import type { ChangeSource, ReplicationSession, SourceDatabase, SourceProgress } from '@shapecast/change-source';
+import type {
+  ChangeSource,
+  HolderWatch,
+  ReplicationSession,
+  SourceDatabase,
+  SourceProgress,
+} from '@shapecast/change-source';
 import { isShapecastError } from '@shapecast/errors';
 import { keepConditionRecord, SourceFormats, SourceSleep, type Messaging } from '@shapecast/messaging';
 import {
@@ -14,6 +20,7 @@ import {
 } from '@shapecast/service-kit';
 import { lead, NATS_UNREACHABLE } from './lead.ts';
 import { replicatorDefaults, type ReplicatorOptions } from './options.ts';
+import type { ReplicationMeter } from './quota/replication-meter.ts';
 import { SessionGate } from './session-gate.ts';
 import { StandbyWatch } from './standby-watch.ts';
 import { createStatus, reportOf, type ReplicatorStatus } from './status.ts';
@@ -29,6 +36,9 @@ export interface ReplicatorDeps {
   readonly gate?: SessionGate;
   /** Of the source; one is made when it is left out. */
   readonly sleep?: SourceSleep;
+  readonly meter?: ReplicationMeter;
+  /** Other sources of the installation that may be replicated from the same database. */
+  readonly neighbours?: NonNullable<HolderWatch['neighbours']>;
 }
 
 /** Options that have a default may be left out. */
@@ -87,7 +97,9 @@ class ReplicatorComponent implements Replicator {
   report(): HealthReport {
     const report = reportOf(this.#status, this.#deps.messaging.connected());
     const complaint = this.#watch?.complaint;
-    return { ...report, ...(complaint && { lastError: complaint }), conditions: this.#conditionReport() };
+    const heldBack = report.lastError === undefined ? this.#deps.meter?.complaint : undefined;
+    const lastError = complaint ?? heldBack;
+    return { ...report, ...(lastError && { lastError }), conditions: this.#conditionReport() };
   }
 
   async start(): Promise<void> {
@@ -268,11 +280,11 @@ class ReplicatorComponent implements Replicator {
   }
 
   #tellConditions(signal: AbortSignal): Promise<void> {
-    const { sourceId: source, holder: instance } = this.#options;
+    const { sourceId: source, holder: instance, conditionPace } = this.#options;
     const deps = { ...this.#deps, registries: this.#deps.messaging.registries };
     return keepConditionRecord(
       deps,
-      { source, instance },
+      { source, instance, ...conditionPace },
       () => ({ role: 'replicator', conditions: this.#conditionReport() }),
       signal,
     );

@@ -1,4 +1,4 @@
-import type { HolderWatch } from '@shapecast/change-source';
+import type { HolderWatch, NeighbourSource, SourceIdentity } from '@shapecast/change-source';
 import { BUCKETS, type LeaderRecord, type Messaging } from '@shapecast/messaging';
 import { Backoff, emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
 import { LeaderSilence } from './leader-silence.ts';
@@ -15,6 +15,8 @@ const FOREIGN_LOCK =
 
 interface WatchDeps {
   readonly messaging: Messaging;
+  /** Of a process that knows of other sources. */
+  readonly neighbours?: (identity: SourceIdentity) => Promise<readonly NeighbourSource[]>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -41,6 +43,10 @@ export class StandbyWatch implements HolderWatch {
     return () => this.#callbacks.delete(callback);
   }
 
+  async neighbours(identity: SourceIdentity): Promise<readonly NeighbourSource[]> {
+    return (await this.#deps.neighbours?.(identity)) ?? [];
+  }
+
   silentWalSender(): number | undefined {
     return this.#silence.walSenderPid;
   }
@@ -48,6 +54,10 @@ export class StandbyWatch implements HolderWatch {
   /** One sentence, when the lock seems to be held by somebody who is not of this installation. */
   get complaint(): string | undefined {
     return this.waiting && this.#silence.unheard ? FOREIGN_LOCK : undefined;
+  }
+
+  #leaving(): void {
+    for (const callback of this.#callbacks) callback();
   }
 
   #tell(): void {
@@ -67,10 +77,13 @@ export class StandbyWatch implements HolderWatch {
         const leaders = await messaging.registries.open<LeaderRecord>(name, { ttlMs });
         stopWatching ??= await leaders.watch(this.#sourceId, (key, entry) => {
           // A leader that goes takes its record along, before it lets go of the lock.
-          if (key === this.#sourceId && entry === undefined) for (const callback of this.#callbacks) callback();
+          if (key === this.#sourceId && entry === undefined) this.#leaving();
         });
         while (!signal.aborted) {
-          this.#silence.seen(await leaders.get(this.#sourceId));
+          const entry = await leaders.get(this.#sourceId);
+          this.#silence.seen(entry);
+          // It may have gone before the watch was there.
+          if (entry === undefined) this.#leaving();
           this.#tell();
           backoff.reset();
           await clock.sleep(this.#readEveryMs, signal);

@@ -2,7 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { ReplicationSession, SlotState, SourceDatabase } from '@shapecast/change-source';
 import { ShapecastError } from '@shapecast/errors';
 import { encodeRecord, formatRefusal, POSITION_ZERO } from '@shapecast/log';
-import { BUCKETS, type FormatRecord, type Messaging, type SourceRecord, type TxStream } from '@shapecast/messaging';
+import {
+  BUCKETS,
+  type FormatRecord,
+  type Messaging,
+  type SourceRecord,
+  type TxStream,
+  type TxStreamRetention,
+} from '@shapecast/messaging';
 import { emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
 import { findBreak, type Break } from './continuity.ts';
 import { refuseBesideLivingLeader } from './living-leader.ts';
@@ -18,6 +25,8 @@ export interface TakeOverOptions {
   readonly heartbeatMs: number;
   /** Copies that the tx stream must have (spec O 8.2.1). */
   readonly minStreamReplicas: number;
+  /** What its tx streams keep, where that is not what all of the process's keep. */
+  readonly retention?: TxStreamRetention;
 }
 
 /** An epoch of this process: its leader record is stored, so nobody before it can publish any more. */
@@ -60,11 +69,11 @@ export async function takeOver(
     await refuseBesideLivingLeader(deps, { ...options, systemId }, signal);
     stored = await StoredSource.open(messaging, options.sourceId);
   }
-  let found = stored.record && (await findStream(messaging, stored, options.sourceId));
+  let found = stored.record && (await findStream(messaging, stored, options));
   if (stored.record && found === undefined) {
     // Servers that are starting may not know their streams yet, and all shapes depend on the answer.
     await deps.clock.sleep(STREAM_RECHECK_MS, signal);
-    found = await findStream(messaging, stored, options.sourceId);
+    found = await findStream(messaging, stored, options);
   }
   let { walLsn } = identity;
   if (found && walLsn < found.end.chain.position.lsn) walLsn = (await deps.database.progress(signal)).walLsn;
@@ -109,10 +118,10 @@ interface FoundStream {
 async function findStream(
   messaging: Messaging,
   stored: StoredSource,
-  source: string,
+  { sourceId: source, retention }: Pick<TakeOverOptions, 'sourceId' | 'retention'>,
 ): Promise<FoundStream | undefined> {
   const incarnation = stored.record?.incarnation ?? 0;
-  const stream = await messaging.txStreams.open({ source, incarnation }, { reconcile: true });
+  const stream = await messaging.txStreams.open({ source, incarnation }, { reconcile: true, retention });
   if (!stream) return undefined;
   const { createdAt, lastSeq } = await stream.info();
   const end = await readStreamEnd(stream, stored.begunEpoch(incarnation));
@@ -156,7 +165,7 @@ async function startIncarnation(
   for (;;) {
     const incarnation = await stored.allocate();
     if (incarnation === undefined) throw fenced('allocated an incarnation');
-    const stream = await messaging.txStreams.create({ source: options.sourceId, incarnation });
+    const stream = await messaging.txStreams.create({ source: options.sourceId, incarnation }, options.retention);
     await requireReplicas(stream, options).catch(async (error: unknown) => {
       await messaging.txStreams.delete(stream.id);
       throw error;

@@ -32,7 +32,11 @@ export const routerConfig = z.object({
   streamId: streamId(),
   ...natsConfig,
   ...redisConfig,
-  snapshotConcurrency: count(16, 'Snapshots that this process takes at the same time.', 1),
+  snapshotConcurrency: count(
+    16,
+    'Snapshots that this process takes at the same time; of each source, if there are many.',
+    1,
+  ),
   subsetConcurrency: count(
     8,
     'Subset queries that this process runs at the same time; at most half of the connections for snapshots.',
@@ -103,6 +107,8 @@ export const routerConfig = z.object({
     600_000,
     'How often old entries are merged of shapes requested with experimental_compaction.',
   ),
+  processSnapshots: count(64, 'Snapshots that this process takes at the same time, of all sources together.', 1),
+  processSubsets: count(64, 'The same for subset queries.', 1),
   ...healthConfig,
 });
 
@@ -137,6 +143,8 @@ export const routerConfigNames = {
   expiryIntervalMs: ['SHAPECAST_EXPIRY_INTERVAL'],
   sealIntervalMs: ['SHAPECAST_SEAL_INTERVAL'],
   compactionIntervalMs: ['SHAPECAST_COMPACTION_INTERVAL'],
+  processSnapshots: ['SHAPECAST_ROUTER_SNAPSHOTS'],
+  processSubsets: ['SHAPECAST_ROUTER_SUBSETS'],
   ...healthNames,
 } as const;
 

@@ -14,6 +14,7 @@ import {
 } from '@shapecast/shape-store';
 import type { ShardIndex } from './matching/shard-index.ts';
 import type { Doubt, HeldTransaction, StepStart } from './matching/step.ts';
+import type { SourceCounters } from './quotas/source-counters.ts';
 import { PendingStep, type StepLimits } from './pending-step.ts';
 
 interface OwnedShardDeps {
@@ -22,6 +23,7 @@ interface OwnedShardDeps {
   readonly journal: RotationJournal;
   /** Empty, and for this shard only. */
   readonly index: ShardIndex;
+  readonly count: SourceCounters;
   readonly log: Logger;
 }
 
@@ -220,6 +222,8 @@ export class OwnedShard {
       const rotated = await this.#deps.store.rotate(this.id, handle, failure);
       if (!rotated) continue;
       alive.push(handle);
+      this.#deps.count.rotations += 1;
+      if (failure.code === 'SCAN_LIMIT_EXCEEDED') this.#deps.count.refuse('unindexableClauses');
       emitEvent(this.#deps.log, 'shape_rotated', { handle, reason: failure.message });
     }
     this.announce(ended.map(([handle]) => handle));

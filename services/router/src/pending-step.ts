@@ -20,6 +20,8 @@ export interface StepLimits {
 
 /** Reads that are small beside a step, so that a step stops growing near its bounds. */
 const READ_RECORDS = 16;
+/** What a change counts for at least, where a step is bounded by its turn. */
+const MIN_CHANGE_BYTES = 128;
 /** From this many void appends in a row on, steps are made smaller. */
 const CONFLICTS_TO_SHRINK = 2;
 
@@ -41,6 +43,8 @@ export class PendingStep {
   #conflicts = 0;
   /** Records up to here go one by one. */
   #aloneUntil = 0;
+  /** Of the turn at hand. */
+  #turnBytes = Infinity;
   /** The next record goes alone, and perhaps without being evaluated. */
   #trial: 'alone' | 'skip' | undefined;
 
@@ -52,6 +56,11 @@ export class PendingStep {
   /** Undefined while there is nothing to append. */
   get step(): Step | undefined {
     return this.#step;
+  }
+
+  /** Bytes that were read for the step and that it writes: what making it costs. */
+  get cost(): number {
+    return this.#bytes + (this.#step?.bytes ?? 0);
   }
 
   /** Records were taken from the stream and are not appended yet. */
@@ -103,21 +112,22 @@ export class PendingStep {
 
   /**
    * Adds records until none is at hand or the step is full. Returns the record before which operations are missing, if
-   * there is one. `start` and `nowMs` are for a step that begins now.
+   * there is one. `start` and `nowMs` are for a step that begins now. A step is full with `turnBytes`, if others wait for their turn.
    */
   collect(
     read: (limits: TakeLimits) => readonly StreamRecord[],
     start: StepStart,
     nowMs: number,
+    turnBytes = Infinity,
   ): StreamRecord | undefined {
+    this.#turnBytes = turnBytes;
     // What did not get through is tried alone.
     if (this.#conflicts >= CONFLICTS_TO_SHRINK && this.#step) return undefined;
-    const { maxStepChanges, maxStepBytes } = this.#limits;
     while (!this.#isFull()) {
       const limits = {
         maxRecords: READ_RECORDS,
-        maxChanges: maxStepChanges - this.#changes,
-        maxBytes: maxStepBytes - this.#bytes,
+        maxChanges: this.#maxChanges - this.#changes,
+        maxBytes: this.#maxBytes - this.#bytes,
       };
       const records = this.#ahead.length > 0 ? this.#ahead.splice(0, 1) : read(limits);
       if (records.length === 0) return undefined;
@@ -224,15 +234,25 @@ export class PendingStep {
   }
 
   #isFull(): boolean {
-    const { maxStepChanges, maxLingerRecords, maxStepEntries, maxStepBytes } = this.#limits;
+    const { maxLingerRecords, maxStepEntries } = this.#limits;
+    const maxBytes = this.#maxBytes;
     const step = this.#step;
     const last = this.#records.at(-1);
     return (
       (last !== undefined && (last.seq <= this.#aloneUntil || this.#trial !== undefined)) ||
-      this.#changes >= maxStepChanges ||
-      this.#bytes >= maxStepBytes ||
+      this.#changes >= this.#maxChanges ||
+      this.#bytes >= maxBytes ||
       this.#records.length >= maxLingerRecords ||
-      (step !== undefined && (step.made >= maxStepEntries || step.bytes >= maxStepBytes))
+      (step !== undefined && (step.made >= maxStepEntries || step.bytes >= maxBytes))
     );
+  }
+
+  get #maxBytes(): number {
+    return Math.min(this.#limits.maxStepBytes, this.#turnBytes);
+  }
+
+  /** Rows are not so small that as many bytes of them take much longer. */
+  get #maxChanges(): number {
+    return Math.min(this.#limits.maxStepChanges, Math.ceil(this.#turnBytes / MIN_CHANGE_BYTES));
   }
 }

@@ -1,5 +1,6 @@
 import type { MemoryTransaction } from '@shapecast/change-source';
 import { shardHintSubject } from '@shapecast/messaging';
+import type { Logger } from '@shapecast/service-kit';
 import { waitFor } from '@shapecast/testkit';
 import type { ShapeStore } from '@shapecast/shape-store';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -152,6 +153,24 @@ export function describeRouter(name: string, openStore: () => ShapeStore): void 
       await settled(harness, shape);
       expect(calls).toBeGreaterThan(20);
       expect(await rowsOf(harness, shape)).toEqual(expected(harness));
+    });
+
+    test('F106 a shard that cannot be loaded is not taken back from whoever has taken it since', async () => {
+      const harness = await start({ shards: 1 });
+      let broken = true;
+      const store = unreliableStore(harness.store, (verb) => (broken && verb === 'loadShapes' ? 'before' : undefined));
+      const told: string[] = [];
+      const line = (_: object, text: string) => void told.push(text);
+      const log: Logger = { error: line, warn: line, info: line, debug: line, child: () => log };
+      await harness.startRouter('one', {}, { store, log });
+      await waitFor(() => told.includes('shard cannot be loaded, retrying'));
+      const shard = { source: harness.source, incarnation: 1, shard: 0 };
+      const { epoch } = await harness.store.acquire(shard, 'another one');
+      // As this one lives and nobody else is known to, it may have it later.
+      await waitFor(() => told.includes('shard was taken over by another router'));
+      broken = false;
+      await waitFor(async () => ((await harness.store.readMeta(shard))?.epoch ?? 0) > epoch);
+      await settled(harness, await harness.createShape());
     });
 
     test('a transaction in many fragments shows as a whole, with last on its last entry', async () => {
@@ -307,7 +326,11 @@ export function describeRouter(name: string, openStore: () => ShapeStore): void 
       await harness.flush();
       await harness.startRouter('two');
       await waitFor(async () => (await harness.store.readHead(shape.shard, shape.handle))?.state === 'dead');
-      const next = await harness.createShape();
+      // What comes into being while the others are ended is ended with them.
+      let next = await harness.createShape();
+      const state = async () => (await harness.store.readHead(next.shard, next.handle))?.state;
+      await waitFor(async () => ['live', 'dead'].includes((await state()) ?? ''));
+      if ((await state()) === 'dead') next = await harness.createShape();
       insert('4');
       await settled(harness, next);
       expect(await rowsOf(harness, next)).toEqual(expected(harness));
@@ -372,7 +395,7 @@ export function describeRouter(name: string, openStore: () => ShapeStore): void 
 
     test('a shape that no index serves is refused where its table has enough of them', async () => {
       const harness = await start({ shards: 1 });
-      await harness.startRouter('one', { maxScannedClauses: 2 });
+      await harness.startRouter('one', { quotas: { unindexableClauses: 2 } });
       const scanned = (n: number) => ({ where: `note <> owner || '${n}'` });
       const shapes = [await harness.createShape(scanned(1)), await harness.createShape(scanned(2))];
       for (const shape of shapes) await settled(harness, shape);
@@ -395,7 +418,7 @@ export function describeRouter(name: string, openStore: () => ShapeStore): void 
 
     test('shapes that turn out to be too many with the first change of their table end before it shows', async () => {
       const harness = await start({ shards: 1 });
-      const one = await harness.startRouter('one', { maxScannedClauses: 2 });
+      const one = await harness.startRouter('one', { quotas: { unindexableClauses: 2 } });
       harness.commit((tx) => tx.insert(harness.items, { id: '1', owner: 'a', note: 'x' }));
       const shapes: PlacedShape[] = [];
       for (let n = 1; n <= 5; n += 1) shapes.push(await harness.createShape({ where: `note <> owner || '${n}'` }));

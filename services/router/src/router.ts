@@ -11,10 +11,12 @@ import {
   SourceSleep,
   type Messaging,
   type SourceRecord,
+  type SourceUsage,
 } from '@shapecast/messaging';
 import {
   Backoff,
   ConditionBoard,
+  wallTime,
   type Clock,
   type Component,
   type HealthReport,
@@ -24,11 +26,15 @@ import type { ShapeStore } from '@shapecast/shape-store';
 import { Admission } from './home/admission.ts';
 import { Latch } from './latch.ts';
 import { Membership } from './membership/membership.ts';
-import { MemoryPressure, type MemoryRemedy } from './membership/memory-pressure.ts';
 import { Ownership } from './membership/ownership.ts';
-import { StoreReach } from './membership/store-reach.ts';
 import type { MatchingReport } from './matching/matching-report.ts';
 import { PoolConditions } from './pool-conditions.ts';
+import { GOODBYE_MS, RouterProcess, within, type RouterProcessOptions } from './process/router-process.ts';
+import type { ShardHolder } from './process/process-memory.ts';
+import { RedisRoom } from './quotas/redis-room.ts';
+import { SourceCounters } from './quotas/source-counters.ts';
+import { DEFAULT_QUOTAS, type SourceQuotas } from './quotas/source-quotas.ts';
+import { usageOf } from './quotas/usage-of.ts';
 import { DatabaseRest } from './sleep/database-rest.ts';
 import { SourceShards } from './source-shards.ts';
 import { SnapshotQueue } from './snapshot/snapshot-queue.ts';
@@ -43,24 +49,23 @@ export interface RouterDeps {
   readonly messaging: Messaging;
   readonly store: ShapeStore;
   readonly database: SourceDatabase;
+  /** What it shares with the routers of other sources; one of its own unless given. */
+  readonly process?: RouterProcess;
   readonly clock: Clock;
   readonly log: Logger;
   /** Told what the source is replicated from, before anything is done with it. */
   readonly onSource?: (record: SourceRecord) => void;
 }
 
-export interface RouterOptions {
+/** Those of `RouterProcessOptions` are for a router that has its process for itself. */
+export interface RouterOptions extends Omit<RouterProcessOptions, 'id'> {
   readonly source: string;
   /** Unique among the routers of the source; `[A-Za-z0-9_-]+`. */
   readonly routerId: string;
-  /** Size of the stream records read ahead for all shards together (spec O 3.3). */
-  readonly prefetchBytes?: number;
-  /** Snapshots at a time. */
-  readonly snapshotConcurrency?: number;
-  /** Encoded bytes of snapshots that all routers of the source together store (spec O 3.2). */
-  readonly snapshotBytesPerSecond?: number;
-  /** Encoded size of one snapshot (spec O 3.4). */
-  readonly snapshotMaxBytes?: number;
+  /** What the source may use, where it is not the default. */
+  readonly quotas?: Partial<SourceQuotas>;
+  /** One of very many: nothing is looked at again more often than every ten seconds while nothing happens (spec O 4.8). */
+  readonly unhurried?: boolean;
   /** Size of a table from which on an interrupted snapshot goes on where it was. */
   readonly snapshotResumableBytes?: number;
   /** The store's lease of a snapshot attempt, which is renewed five times as often. */
@@ -69,19 +74,8 @@ export interface RouterOptions {
   readonly snapshotProgressMs?: number;
   /** How long the snapshots that readers see already may take when the router stops. */
   readonly snapshotDrainMs?: number;
-  /** Subset queries at a time; more wait for a moment and are then refused. */
-  readonly subsetConcurrency?: number;
   /** How long Postgres may work on a subset query. */
   readonly subsetTimeoutMs?: number;
-  /** Different where clauses of one table that no index serves; shapes beyond it are refused (spec W 9.12). */
-  readonly maxScannedClauses?: number;
-  readonly heartbeatMs?: number;
-  /** Silence after which a router does not count as living. */
-  readonly leaseMs?: number;
-  /** How much of the heap's limit the process uses, from 0 to 1. */
-  readonly heapUse?: () => number;
-  /** How often that is looked at. */
-  readonly memoryLookMs?: number;
   /** How often the catalog is compared with the tables that have shapes (spec R 7.15, 10.3.6). */
   readonly catalogCheckMs?: number;
   /** How long a live router has to hand over a shard whose next owner is prepared; also when it stops. */
@@ -96,15 +90,35 @@ export interface RouterOptions {
   readonly upkeep?: Partial<UpkeepOptions>;
 }
 
+export interface RouterBrief {
+  readonly ready: boolean;
+  readonly status: string;
+  /** One sentence on what is set wrongly. */
+  readonly lastError: string | undefined;
+  readonly owned: number;
+  readonly shapes: number;
+  readonly lag: number;
+}
+
 export interface Router extends Component {
   report(): HealthReport;
+  /** The few numbers that a process with very many sources tells of each. Costs next to nothing. */
+  brief(): RouterBrief;
+  /** What was done for the source since the start, and what is held for it. */
+  usage(): SourceUsage;
+  /** How the changes of each table find their shapes. */
+  matching(): MatchingReport | undefined;
+  /** From now on the source may use this. */
+  adjust(quotas: Partial<SourceQuotas>): void;
 }
 
 const HAND_OVER_MS = 1_500;
 const HAND_OVER_LOOK_MS = 10;
-/** The registry may be away; then there is nobody to say it to. */
-const GOODBYE_MS = 1_000;
-const MEMORY_LOOK_MS = 2_000;
+const RECONCILE_MS = 500;
+const SOURCE_LOOK_MS = 2_000;
+const CONDITIONS_LOOK_MS = 2_000;
+/** Between two looks at what nobody tells of, where a process has very many sources (spec O 4.8). */
+const UNHURRIED_MS = 10_000;
 const SWEEP_INTERVAL_MS = 10_000;
 const SWEEP_GRACE_MS = 120_000;
 const CATALOG_CHECK_MS = 10_000;
@@ -141,23 +155,37 @@ class RouterService implements Router {
   readonly #seed = randomInt(SEEDS);
   #matching: { readonly at: number; readonly report: MatchingReport } | undefined;
   #stopServing: readonly (() => void)[] = [];
+  #leaveMemory: (() => void) | undefined;
   #record: SourceRecord | undefined;
   #shards: SourceShards | undefined;
   readonly #ownership: Ownership;
   readonly #admission: Admission;
-  readonly #reach: StoreReach;
   readonly #gate = new VersionGate();
-  #memory: MemoryRemedy = { share: 1, most: undefined };
+  readonly #process: RouterProcess;
+  readonly #ownProcess: boolean;
+  readonly #counters = new SourceCounters();
+  readonly #room = new RedisRoom(() => this.#quotas.redisBytes);
+  readonly #holder: ShardHolder;
+  #quotas: SourceQuotas;
   #stopping = false;
+  /** Between two looks at what changes are told of anyway. */
+  readonly #paceMs: number;
+  readonly #unhurried: boolean;
 
   constructor(given: RouterDeps, options: RouterOptions) {
     this.#conditions = new ConditionBoard(given.clock);
+    this.#unhurried = options.unhurried === true;
+    this.#paceMs = this.#unhurried ? UNHURRIED_MS : RECONCILE_MS;
+    const lookMs = this.#unhurried ? UNHURRIED_MS : undefined;
+    this.#quotas = { ...DEFAULT_QUOTAS, ...options.quotas };
+    this.#process = given.process ?? new RouterProcess(given, { ...options, id: options.routerId });
+    this.#ownProcess = given.process === undefined;
     const sleepDeps = { ...given, registries: given.messaging.registries };
-    this.#sleep = new SourceSleep(sleepDeps, options.source);
+    this.#sleep = new SourceSleep(sleepDeps, options.source, lookMs);
     this.#rest = new DatabaseRest({ ...given, sleep: this.#sleep });
     this.#admission = new Admission(
       { ...given, registries: given.messaging.registries, database: this.#rest.database },
-      { source: options.source, routerId: options.routerId, onChange: () => this.#wake.set() },
+      { source: options.source, others: () => this.#membership.others(), lookMs, onChange: () => this.#wake.set() },
     );
     this.#pools = new PoolConditions(this.#admission.database, { clock: given.clock, board: this.#conditions });
     const deps = { ...given, database: this.#pools.database };
@@ -166,26 +194,37 @@ class RouterService implements Router {
     this.#log = deps.log.child({ component: 'router', source: options.source, router: options.routerId });
     const { clock, messaging } = deps;
     const { source, routerId } = options;
-    this.#reach = new StoreReach(deps.store, clock);
+    const count = this.#counters;
+    const { heartbeat, reach, memory } = this.#process;
+    const shards = () => this.#shards;
+    this.#holder = {
+      get shards() {
+        return shards()?.holding().size ?? 0;
+      },
+      get shapes() {
+        return shards()?.shapes ?? 0;
+      },
+    };
     this.#membership = new Membership(
-      { registries: messaging.registries, clock, log: this.#log },
+      { registries: messaging.registries, heartbeat, clock, log: this.#log },
       {
         source,
-        routerId,
-        heartbeatMs: options.heartbeatMs ?? 500,
-        leaseMs: options.leaseMs ?? 3_000,
-        about: () => ({
-          busy: this.#busy(),
-          store: this.#reach.ok && this.#admission.granted,
-          ...(this.#admission.home === undefined ? {} : { home: this.#admission.home }),
-          ...(this.#memory.most === undefined ? {} : { most: this.#memory.most }),
-        }),
+        about: () => {
+          const { home, granted } = this.#admission;
+          const most = memory.mostOf(this.#holder);
+          return {
+            busy: this.#busy(),
+            store: reach.ok && granted,
+            ...(home === undefined ? {} : { home }),
+            ...(most === undefined ? {} : { most }),
+          };
+        },
       },
       () => this.#wake.set(),
     );
     this.#ownership = new Ownership(
       { membership: this.#membership, clock },
-      { routerId, handoverMs: options.handoverMs ?? HAND_OVER_MS },
+      { source, routerId, handoverMs: options.handoverMs ?? HAND_OVER_MS },
     );
     const { registries, hints } = messaging;
     this.#journal = new RotationJournal({ registries, clock, log: this.#log }, source);
@@ -198,37 +237,50 @@ class RouterService implements Router {
         rpc: messaging.rpc,
         hints,
         journal: this.#journal,
+        slots: this.#process.snapshots,
+        count,
       },
       {
         source,
-        concurrency: options.snapshotConcurrency ?? 16,
+        quotas: () => this.#quotas,
+        refusal: () => this.#refusal(),
         // The limit is the source's; all its routers share it.
-        bytesPerSecond: () =>
-          (options.snapshotBytesPerSecond ?? 64 * 1024 * 1024) / Math.max(1, this.#membership.live.length),
-        ...(options.snapshotMaxBytes === undefined ? {} : { maxBytes: options.snapshotMaxBytes }),
+        bytesPerSecond: () => this.#quotas.snapshotBytesPerSecond / Math.max(1, this.#membership.live.length),
         ...(options.snapshotResumableBytes === undefined ? {} : { resumableBytes: options.snapshotResumableBytes }),
         ...(options.snapshotLeaseMs === undefined ? {} : { leaseMs: options.snapshotLeaseMs }),
         ...(options.snapshotProgressMs === undefined ? {} : { progressMs: options.snapshotProgressMs }),
       },
     );
     this.#subsets = new SubsetServer(
-      { rpc: messaging.rpc, database: deps.database, clock, log: this.#log },
-      { source, concurrency: options.subsetConcurrency ?? 8, timeoutMs: options.subsetTimeoutMs ?? 30_000 },
+      { rpc: messaging.rpc, database: deps.database, slots: this.#process.subsets, clock, log: this.#log },
+      { source, quotas: () => this.#quotas, timeoutMs: options.subsetTimeoutMs ?? 30_000 },
     );
     this.#upkeep = new Upkeep(
       { clock, log: this.#log },
       upkeepJobs(
-        { ...deps, log: this.#log, registries, hints, journal: this.#journal, handles: this.#handles },
+        {
+          ...deps,
+          log: this.#log,
+          registries,
+          hints,
+          journal: this.#journal,
+          handles: this.#handles,
+          room: this.#room,
+          count,
+        },
         { ...DEFAULT_UPKEEP, sweepGraceMs: options.sweepGraceMs ?? SWEEP_GRACE_MS, ...options.upkeep },
+        () => this.#quotas,
       ),
     );
     this.#tables = new TableRecords({ registries: messaging.registries, clock, log: this.#log }, source);
   }
 
-  report(): HealthReport {
+  brief(): RouterBrief {
+    return this.#brief(this.#shards?.report() ?? []);
+  }
+
+  #brief(shards: ReturnType<SourceShards['report']>): RouterBrief {
     const { messaging, store } = this.#deps;
-    const shards = this.#shards?.report() ?? [];
-    const owned = shards.filter((shard) => shard.owned).length;
     const connected = messaging.connected() && store.connected();
     const { wanted } = this.#ownership;
     const has = new Set(shards.flatMap((shard) => (shard.owned ? [shard.shard] : [])));
@@ -237,6 +289,17 @@ class RouterService implements Router {
       ready: connected && settled && this.#admission.granted,
       lastError: this.#admission.refusal,
       status: wanted === undefined || !connected ? 'starting' : settled ? 'active' : 'taking over',
+      owned: has.size,
+      shapes: shards.reduce((sum, shard) => sum + shard.shapes, 0),
+      lag: shards.reduce((most, shard) => Math.max(most, shard.lag), 0),
+    };
+  }
+
+  report(): HealthReport {
+    const { messaging, store } = this.#deps;
+    const shards = this.#shards?.report() ?? [];
+    return {
+      ...this.#brief(shards),
       source: this.#options.source,
       conditions: this.#conditions.report(),
       asleep: this.#sleep.asleep,
@@ -246,30 +309,18 @@ class RouterService implements Router {
       routers: this.#membership.live.length,
       snapshots: this.#snapshots.report(),
       subsets: this.#subsets.report(),
-      owned,
-      prefetch: { heldBytes: this.#shards?.prefetchedBytes ?? 0, ...this.#memory },
-      shapes: shards.reduce((sum, shard) => sum + shard.shapes, 0),
-      lag: shards.reduce((most, shard) => Math.max(most, shard.lag), 0),
+      prefetch: {
+        heldBytes: this.#shards?.prefetchedBytes ?? 0,
+        share: this.#process.memory.share,
+        most: this.#process.memory.mostOf(this.#holder),
+      },
+      quotas: this.usage().quotas,
       shards,
-      ...this.#matchingReport(),
+      ...this.matching(),
     };
   }
 
-  async #watchMemory(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#deps;
-    const { heapUse, memoryLookMs = MEMORY_LOOK_MS } = this.#options;
-    const pressure = new MemoryPressure();
-    while (heapUse && !signal.aborted) {
-      const before = this.#memory;
-      this.#memory = pressure.look(heapUse(), this.#shards?.holding().size ?? 0);
-      this.#shards?.limitPrefetch(this.#memory.share);
-      if (this.#memory.share !== before.share || this.#memory.most !== before.most)
-        this.#log.warn({ ...this.#memory }, 'memory of the router is short, or no longer so');
-      await clock.sleep(memoryLookMs, signal).catch(() => undefined);
-    }
-  }
-
-  #matchingReport(): MatchingReport | undefined {
+  matching(): MatchingReport | undefined {
     const now = this.#deps.clock.now();
     if (this.#matching && now - this.#matching.at < MATCHING_REPORT_MS) return this.#matching.report;
     const report = this.#shards?.matching();
@@ -277,11 +328,44 @@ class RouterService implements Router {
     return report;
   }
 
+  usage(): SourceUsage {
+    return usageOf({
+      counters: this.#counters,
+      quotas: this.#quotas,
+      routers: Math.max(1, this.#membership.live.length),
+      shapes: this.#shards?.shapes ?? 0,
+      scannedClauses: this.#shards?.scannedClauses ?? 0,
+      snapshots: this.#snapshots.use,
+      subsets: { running: this.#subsets.report().running, refused: this.#subsets.refused },
+      now: wallTime(this.#deps.clock),
+    });
+  }
+
+  adjust(quotas: Partial<SourceQuotas>): void {
+    this.#quotas = { ...this.#quotas, ...quotas };
+    this.#shards?.limitScans(this.#quotas.unindexableClauses);
+    this.#snapshots.resized();
+  }
+
+  /** Why no shape may begin. */
+  #refusal(): ShapecastError | undefined {
+    if (this.#quotas.draining) {
+      this.#counters.refuse('draining');
+      return new ShapecastError('SOURCE_DRAINING', 'The source is being drained: no new shape begins.');
+    }
+    if (!this.#room.full) return undefined;
+    this.#counters.refuse('redisBytes');
+    const limit = this.#quotas.redisBytes;
+    return new ShapecastError('SOURCE_FULL', `The source has used up its bytes in the store (limit: ${limit}).`);
+  }
+
   /** Starts the work and returns: what it waits for (source, registries, store) may come later and may go again. */
   async start(): Promise<void> {
     const { signal } = this.#stop;
     const { rpc } = this.#deps.messaging;
     const introspect = introspectSubject(this.#options.source);
+    if (this.#ownProcess) this.#process.start();
+    this.#leaveMemory = this.#process.memory.add(this.#holder);
     this.#stopServing = [
       rpc.serve(introspect, (request, until) => this.#introspect(request, until)),
       this.#subsets.serve(),
@@ -289,9 +373,9 @@ class RouterService implements Router {
     ];
     this.#loops.push(
       this.#admission.run(signal),
-      this.#admission.untilGranted(signal).then(() => this.#membership.run(signal)),
-      this.#reach.run(signal),
-      this.#watchMemory(signal),
+      this.#membership.run(signal),
+      // Before, this router is nobody to the others.
+      this.#admission.untilGranted(signal).then(() => this.#membership.join()),
       this.#journal.run(signal),
       this.#handles.run(signal),
       this.#watchSource(signal),
@@ -308,27 +392,24 @@ class RouterService implements Router {
   async stop(): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
-    await this.#sayGoodbye();
+    await this.#say(this.#membership.leave());
     await this.#handOver();
     this.#stop.abort(new Error('the router is stopping'));
     for (const stop of this.#stopServing) stop();
+    this.#leaveMemory?.();
     this.#wake.set();
     await this.#shards?.stop();
     await Promise.allSettled(this.#loops);
     // Whoever is not told counts this router as dead soon enough.
-    await this.#sayGoodbye();
+    await this.#say(this.#membership.end());
+    if (this.#ownProcess) await this.#process.stop();
     // Others have the shards by now; what this process is in the middle of is its own until its lease runs out.
     await this.#snapshots.stop(this.#options.snapshotDrainMs ?? 30_000);
   }
 
-  async #sayGoodbye(): Promise<void> {
-    const { clock } = this.#deps;
-    const late = Promise.withResolvers<void>();
-    const cancel = clock.after(GOODBYE_MS, late.resolve);
-    const left = this.#membership.leave();
-    left.catch((err: unknown) => this.#log.debug({ err }, 'router could not say goodbye'));
-    await Promise.race([left.catch(() => undefined), late.promise]);
-    cancel();
+  async #say(told: Promise<void>): Promise<void> {
+    told.catch((err: unknown) => this.#log.debug({ err }, 'router could not say goodbye'));
+    await within(this.#deps.clock, GOODBYE_MS, told);
   }
 
   /** Leaves each shard to the router that goes on with it, once that is prepared, for as long as there is time. */
@@ -358,7 +439,8 @@ class RouterService implements Router {
     const { source, routerId: instance } = this.#options;
     const deps = { ...this.#deps, registries: this.#deps.messaging.registries };
     const read = () => ({ role: 'router', conditions: this.#conditions.report() }) as const;
-    return keepConditionRecord(deps, { source, instance }, read, signal);
+    const pace = this.#unhurried ? { lookMs: CONDITIONS_LOOK_MS, renewMs: UNHURRIED_MS } : {};
+    return keepConditionRecord(deps, { source, instance, ...pace }, read, signal);
   }
 
   async #introspect(request: unknown, signal: AbortSignal): Promise<unknown> {
@@ -385,7 +467,7 @@ class RouterService implements Router {
         const entry = await sources.get(source);
         if (entry) this.#setRecord(entry.value);
         backoff.reset();
-        await clock.sleep(2_000, signal);
+        await clock.sleep(this.#unhurried ? UNHURRIED_MS : SOURCE_LOOK_MS, signal);
       } catch (err) {
         if (signal.aborted) break;
         this.#log.warn({ err }, 'source registry cannot be reached, retrying');
@@ -413,13 +495,13 @@ class RouterService implements Router {
       } catch (err) {
         if (!signal.aborted) this.#log.warn({ err }, 'shards cannot be set up, retrying');
       }
-      await this.#wake.wait(clock, 500, signal);
+      await this.#wake.wait(clock, this.#ownership.settled ? this.#paceMs : RECONCILE_MS, signal);
     }
   }
 
   async #reconcileOnce(): Promise<void> {
     const record = this.#record;
-    if (record === undefined || !this.#membership.current) return;
+    if (record === undefined || !this.#membership.current || !this.#membership.settled) return;
     if (this.#shards?.incarnation !== record.incarnation) await this.#turnTo(record);
     if (this.#shards === undefined || this.#stop.signal.aborted) return;
     if (this.#admission.granted) this.#ownership.reconcile(this.#shards, record.shards);
@@ -427,7 +509,7 @@ class RouterService implements Router {
   }
 
   async #turnTo(record: SourceRecord): Promise<void> {
-    const { source, prefetchBytes, worker, maxScannedClauses } = this.#options;
+    const { source, worker } = this.#options;
     const stream = await this.#deps.messaging.txStreams.open({ source, incarnation: record.incarnation });
     if (stream === undefined)
       throw new ShapecastError('NOT_READY', 'The tx stream of the incarnation does not exist yet.');
@@ -448,17 +530,20 @@ class RouterService implements Router {
         snapshots: this.#snapshots,
         gate: this.#gate,
         upkeep: this.#upkeep,
+        turns: this.#process.turns,
+        prefetch: this.#process.prefetch,
+        count: this.#counters,
         log: this.#log,
       },
       {
-        prefetchBytes: prefetchBytes ?? 32 * 1024 * 1024,
-        worker: { ...DEFAULT_WORKER_OPTIONS, ...worker },
+        unhurried: this.#unhurried,
+        worker: { ...DEFAULT_WORKER_OPTIONS, ...(this.#unhurried ? { idlePollMs: UNHURRIED_MS } : {}), ...worker },
         catalog: { intervalMs: this.#options.catalogCheckMs ?? CATALOG_CHECK_MS },
         stallGraceMs: this.#options.stallGraceMs ?? STALL_GRACE_MS,
         matching: {
           seed: this.#seed,
           shards: record.shards,
-          ...(maxScannedClauses === undefined ? {} : { maxScannedClauses }),
+          maxScannedClauses: this.#quotas.unindexableClauses,
         },
         mayTake: () => this.#membership.current,
         onHolding: (holding) => {

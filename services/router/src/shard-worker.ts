@@ -1,7 +1,7 @@
 import { isShapecastError } from '@shapecast/errors';
 import { comparePositions, formatPosition, type Relation } from '@shapecast/log';
 import { decodeShardHint, type Hints, type RotationJournal, type TxStream } from '@shapecast/messaging';
-import { Backoff, emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
+import { Backoff, emitEvent, wallTime, type Clock, type Logger } from '@shapecast/service-kit';
 import type { ShapeFailure, ShapeStore, ShardCursor, ShardId, ShardMeta } from '@shapecast/shape-store';
 import { Latch } from './latch.ts';
 import type { RoutedShape } from './matching/routed-shape.ts';
@@ -11,11 +11,14 @@ import { OwnedShard } from './owned-shard.ts';
 import type { StepLimits } from './pending-step.ts';
 import { RecordTrial } from './poison/record-trial.ts';
 import type { Trials } from './poison/trials.ts';
+import type { FairTurns, Turn } from './process/fair-turns.ts';
+import type { SourceCounters } from './quotas/source-counters.ts';
 import { ShardPlace } from './shard-place.ts';
 import type { WorkerSight } from './stall/stall-watch.ts';
 import type { SnapshotQueue } from './snapshot/snapshot-queue.ts';
 import type { VersionGate } from './snapshot/version-gate.ts';
 import type { RecordWindow } from './stream/record-window.ts';
+import type { StreamRecord } from './stream/stream-record.ts';
 
 interface ShardWorkerDeps {
   readonly store: ShapeStore;
@@ -26,6 +29,9 @@ interface ShardWorkerDeps {
   readonly snapshots: SnapshotQueue;
   readonly gate: VersionGate;
   readonly trials: Trials;
+  /** Shared with the other sources of the process. */
+  readonly turns: FairTurns;
+  readonly count: SourceCounters;
   /** Remembers what is below a table, before the first snapshot of it. */
   readonly observe: (oid: number, signal: AbortSignal) => Promise<void>;
   /** Empty, and for this shard only. */
@@ -37,6 +43,8 @@ interface ShardWorkerDeps {
 export interface ShardWorkerOptions extends StepLimits {
   /** How often the shard's meta is read to notice loss and lost hints (spec R 12.5.2). */
   readonly metaPollMs: number;
+  /** The same while nothing happens. */
+  readonly idlePollMs?: number;
   /** Records up to this sequence are applied one by one: a worker before this one was stuck there. */
   readonly oneByOneUntil?: number;
   /** The owner before was this process, and lives. */
@@ -55,8 +63,22 @@ export const DEFAULT_WORKER_OPTIONS: ShardWorkerOptions = {
 
 /** How soon a record is tried again that has to wait for another one. */
 const TRIAL_WAIT_MS = 20;
+/** How long the store may take for an append until others have their turn: perhaps it is one node of many that hangs. */
+const TURN_MS = 100;
+/** So long nothing must have happened in a shard for it to be idle. */
+const IDLE_MS = 10_000;
 /** Appends in a row that came too late because of new shapes; then these wait for one. */
 const CONFLICTS_TO_HOLD = 3;
+
+/** One of the turns of the source. */
+interface WorkTurn {
+  /** A step is full with so many. */
+  readonly bytes: number;
+  /** What it was for so far. */
+  cost: number;
+  /** A second call is a no-op. */
+  end(): void;
+}
 
 /** A shard that another router still owns. */
 interface HandOver {
@@ -81,6 +103,8 @@ export class ShardWorker {
   /** Of the run: aborts when the shard is to be given up. */
   #signal: AbortSignal = AbortSignal.abort();
   #polledAt = 0;
+  /** When something was last written to a log, or told of the shapes. */
+  #activeAt = -Infinity;
   /** Shapes of ours that somebody has put into the journal, to end them. */
   readonly #journalled = new Set<string>();
   #lastError: string | undefined;
@@ -146,6 +170,18 @@ export class ShardWorker {
     return alive;
   }
 
+  /** Nothing was written to a log, or told of a shape, for as long. */
+  idleFor(ms: number): boolean {
+    return this.#deps.clock.now() - this.#activeAt > ms;
+  }
+
+  /** Has the store looked at, if the connection to it was made anew. */
+  glance(): void {
+    if (!this.owned || !this.#shard.doubtful || !this.#deps.store.connected()) return;
+    this.#polledAt = -Infinity;
+    this.#wake.set();
+  }
+
   /** There is something to do that the worker cannot know of. */
   wake(): void {
     this.#wake.set();
@@ -182,7 +218,7 @@ export class ShardWorker {
     signal.addEventListener('abort', abandon, { once: true });
     try {
       if (handOver) await this.#prepare(handOver, signal);
-      await this.#acquire(signal);
+      if ((await this.#acquire(signal)) === 'lost') return this.#lost();
       if (!this.owned) return 'released';
       this.#shard.pending.oneByOne(this.#shard.start(), this.#options.oneByOneUntil);
       const { owner, epoch } = this.#shard.current();
@@ -210,15 +246,29 @@ export class ShardWorker {
     await Promise.race([go, aborted]);
   }
 
-  async #acquire(signal: AbortSignal): Promise<void> {
+  async #acquire(signal: AbortSignal): Promise<'on' | 'lost'> {
     let before: ShardMeta | undefined;
+    let acquired: ShardMeta | undefined;
+    let lost = false;
     await this.#retry(signal, async () => {
-      before ??= await this.#deps.store.readMeta(this.shard);
+      const now = await this.#deps.store.readMeta(this.shard);
+      before ??= now;
+      // Acquired, and then not loaded: whoever has taken it since keeps it. One that is cut off from NATS would take it back for ever.
+      lost = acquired !== undefined && now !== undefined && isSuccessor(now, acquired);
+      if (lost) return;
       const meta = await this.#shard.acquire();
+      acquired = meta;
       if (this.#options.again !== true) await this.#trial.suspect(before, meta.cursor.seq);
       await this.#load(meta);
       if (meta.maybeLost) this.#shard.doubtUnfinished();
     });
+    return lost ? 'lost' : 'on';
+  }
+
+  #lost(): 'lost' {
+    this.#log.info({}, 'shard was taken over by another router');
+    this.#shard.lost();
+    return 'lost';
   }
 
   /** Calls `attempt` until it succeeds or `signal` aborts. */
@@ -258,11 +308,7 @@ export class ShardWorker {
     while (!signal.aborted) {
       try {
         const outcome = await this.#turn(job, signal);
-        if (outcome === 'lost') {
-          this.#log.info({}, 'shard was taken over by another router');
-          this.#shard.lost();
-          return 'lost';
-        }
+        if (outcome === 'lost') return this.#lost();
         if (this.#lastError !== undefined) this.#log.info({}, 'shard goes on');
         this.#lastError = undefined;
         this.#outage = false;
@@ -286,7 +332,7 @@ export class ShardWorker {
     const { clock } = this.#deps;
     const shard = this.#shard;
     const { pending } = shard;
-    if (clock.now() - this.#polledAt >= this.#options.metaPollMs && (await this.#poll()) === 'lost') return 'lost';
+    if (clock.now() - this.#polledAt >= this.#pollMs && (await this.#poll()) === 'lost') return 'lost';
     // In this order: a place is looked for with the shapes that there are, and moving to it fails while others have come.
     if (shard.stale) await shard.refresh();
     if (!this.#place.found) await this.#place.find(signal);
@@ -300,11 +346,49 @@ export class ShardWorker {
       await this.#wake.wait(clock, TRIAL_WAIT_MS, signal);
       return 'on';
     }
-    const unexpected = pending.collect((limits) => this.#place.read(limits), shard.start(), clock.now());
-    if (unexpected) {
-      await this.#place.bridge(unexpected, signal);
-      return 'on';
+    const given = this.#deps.turns.take(this.shard.source);
+    const turn = workTurn(given instanceof Promise ? await given : given);
+    try {
+      const unexpected = this.#collect(turn);
+      if (unexpected) {
+        turn.end();
+        await this.#place.bridge(unexpected, signal);
+        return 'on';
+      }
+      const outcome = await this.#applyCollected(turn, signal);
+      if (outcome !== 'wait') return outcome;
+    } finally {
+      turn.end();
     }
+    const untilPoll = this.#polledAt + this.#pollMs - clock.now();
+    await this.#wake.wait(clock, Math.max(1, Math.min(pending.lingerMs(clock.now()), untilPoll)), signal);
+    return 'on';
+  }
+
+  get #pollMs(): number {
+    const { metaPollMs, idlePollMs = metaPollMs } = this.#options;
+    return this.idleFor(IDLE_MS) ? idlePollMs : metaPollMs;
+  }
+
+  /** Returns the record before which operations are missing, if there is one. */
+  #collect(turn: WorkTurn): StreamRecord | undefined {
+    const { pending } = this.#shard;
+    const before = pending.cost;
+    try {
+      const { clock } = this.#deps;
+      return pending.collect((limits) => this.#place.read(limits), this.#shard.start(), clock.now(), turn.bytes);
+    } finally {
+      turn.cost = Math.max(0, pending.cost - before);
+    }
+  }
+
+  /** 'wait': nothing is to be done before there are more records. */
+  async #applyCollected(turn: WorkTurn, signal: AbortSignal): Promise<'on' | 'lost' | 'wait'> {
+    const { clock } = this.#deps;
+    const shard = this.#shard;
+    const { pending } = shard;
+    // What is done here beside appending is rare, and takes long.
+    if (pending.waitsFor ?? (shard.index.ending.size > 0 || (pending.step?.rotations.size ?? 0) > 0)) turn.end();
     if (pending.waitsFor) {
       await this.#compile(pending.waitsFor, signal);
       return 'on';
@@ -319,11 +403,13 @@ export class ShardWorker {
       await shard.refresh();
       return 'on';
     }
-    const waitMs = pending.lingerMs(clock.now());
-    if (step && waitMs <= 0) return this.#append(step);
-    const untilPoll = this.#polledAt + this.#options.metaPollMs - clock.now();
-    await this.#wake.wait(clock, Math.max(1, Math.min(waitMs, untilPoll)), signal);
-    return 'on';
+    if (step === undefined || pending.lingerMs(clock.now()) > 0) return 'wait';
+    const cancel = clock.after(TURN_MS, () => turn.end());
+    try {
+      return await this.#append(step);
+    } finally {
+      cancel();
+    }
   }
 
   /** What ends shapes may come from how their table is published: the next ones have it looked at again. */
@@ -362,6 +448,7 @@ export class ShardWorker {
     const outcome = await shard.append(batch, held);
     switch (outcome) {
       case 'ok':
+        this.#counted(step, batch.entries.length);
         shard.pending.done();
         this.#letGo();
         shard.announce([...touched]);
@@ -378,6 +465,14 @@ export class ShardWorker {
       case 'epoch':
         return this.#poll();
     }
+  }
+
+  #counted({ bytes, commitTimeUs }: Step, entries: number): void {
+    const { count, clock } = this.#deps;
+    count.entries += entries;
+    count.entryBytes += bytes;
+    if (entries > 0) this.#activeAt = clock.now();
+    if (commitTimeUs !== undefined) count.visible(wallTime(clock) - Number(commitTimeUs / 1_000n), wallTime(clock));
   }
 
   /** New shapes come faster than a step can be appended: they wait until it is (spec R 13.3.3, O F134). */
@@ -422,6 +517,7 @@ export class ShardWorker {
   }
 
   #refreshSoon(): void {
+    this.#activeAt = this.#deps.clock.now();
     this.#shard.stale = true;
     this.#wake.set();
   }
@@ -466,6 +562,24 @@ export class ShardWorker {
     await this.#load(meta);
     this.#shard.doubtUnfinished(state.cursor.seq);
   }
+}
+
+/** Of another owner, and no older than what we acquired. */
+function isSuccessor(now: ShardMeta, acquired: ShardMeta): boolean {
+  return now.owner !== acquired.owner && now.epoch >= acquired.epoch;
+}
+
+function workTurn({ bytes, end }: Turn): WorkTurn {
+  let ended = false;
+  const turn: WorkTurn = {
+    bytes,
+    cost: 0,
+    end() {
+      if (!ended) end(turn.cost);
+      ended = true;
+    },
+  };
+  return turn;
 }
 
 function sameCursor(a: ShardCursor, b: ShardCursor): boolean {

@@ -5,9 +5,12 @@ import type { RelationInfo } from '@shapecast/shape';
 import type { ShapeFailure, ShapeStore } from '@shapecast/shape-store';
 import { keepDurableCursor } from './durability/durable-cursor.ts';
 import { EvaluationLog } from './matching/evaluation-log.ts';
-import { reportMatching, type MatchingReport } from './matching/matching-report.ts';
+import { mostScannedClauses, reportMatching, type MatchingReport } from './matching/matching-report.ts';
 import { ShardIndex, type ShardIndexOptions } from './matching/shard-index.ts';
 import { Trials } from './poison/trials.ts';
+import type { FairTurns } from './process/fair-turns.ts';
+import type { PrefetchPool } from './process/prefetch-pool.ts';
+import type { SourceCounters } from './quotas/source-counters.ts';
 import { PublicationWatch } from './publication/publication-watch.ts';
 import { UsageReport } from './publication/usage-report.ts';
 import { ShardWorker, type ShardWorkerOptions } from './shard-worker.ts';
@@ -27,6 +30,10 @@ interface SourceShardsDeps {
   readonly snapshots: SnapshotQueue;
   readonly gate: VersionGate;
   readonly upkeep: Upkeep;
+  /** Shared with the other sources of the process. */
+  readonly turns: FairTurns;
+  readonly prefetch: PrefetchPool;
+  readonly count: SourceCounters;
   readonly database: SourceDatabase;
   readonly registries: Registries;
   /** The catalog has a table like this. */
@@ -36,10 +43,11 @@ interface SourceShardsDeps {
 }
 
 interface SourceShardsOptions {
-  readonly prefetchBytes: number;
   readonly worker: ShardWorkerOptions;
   readonly matching: Omit<ShardIndexOptions, 'onEvaluationError' | 'onRelationBelow'>;
   readonly catalog: ReconcilerOptions;
+  /** One of very many sources: what is done now and then is done less often in shards where nothing happens. */
+  readonly unhurried: boolean;
   /** How long a shard may be stuck on records that are at hand before something is done about it (spec R 13.5.2). */
   readonly stallGraceMs: number;
   /** Shards may be acquired: it is known who else lives. */
@@ -68,6 +76,11 @@ interface Waiting {
 const LOST_PAUSE_MS = 1_000;
 const WINDOW_STALL_MS = 500;
 const SWEEPS_PER_ROUND = 20;
+/** So long nothing must have happened. */
+const QUIET_MS = 60_000;
+const GLANCE_MS = 1_000;
+/** Two thirds of the time after which they are forgotten. */
+const UNHURRIED_USAGE_MS = 40_000;
 /** A stall is found after so many looks in a row that found no progress. */
 const STALL_LOOKS = 12;
 const STALLED: ShapeFailure = { code: 'SCHEMA_CHANGED', message: 'A transaction could not be applied to the shape.' };
@@ -77,6 +90,8 @@ export class SourceShards {
   readonly #deps: SourceShardsDeps;
   readonly #options: SourceShardsOptions;
   readonly #window: RecordWindow;
+  readonly #leavePrefetch: () => void;
+  #maxScannedClauses: number | undefined;
   readonly #evaluationLog: EvaluationLog;
   readonly #trials: Trials;
   readonly #reconciler: Reconciler;
@@ -91,19 +106,25 @@ export class SourceShards {
     this.#options = options;
     this.#evaluationLog = new EvaluationLog(deps);
     this.#trials = new Trials(deps, deps.stream.id);
-    this.#window = new RecordWindow(deps, { maxBytes: options.prefetchBytes, stallMs: WINDOW_STALL_MS });
+    const { prefetch } = deps;
+    const onFull = () => prefetch.divide();
+    this.#window = new RecordWindow(deps, { maxBytes: 0, stallMs: WINDOW_STALL_MS, onFull });
+    this.#leavePrefetch = prefetch.join(this.#window);
+    this.#maxScannedClauses = options.matching.maxScannedClauses;
     const histories = new HistoryStore(deps.registries, deps.stream.id);
     const publish = (table: TableToPublish) => deps.snapshots.publish(table);
     this.#reconciler = new Reconciler({ ...deps, histories, shards: () => this.#owned(), publish }, options.catalog);
     const owned = () => this.#owned();
     const watch = new PublicationWatch({ ...deps, shards: owned }, options.catalog);
-    const usage = new UsageReport({ ...deps, shards: owned }, deps.stream.id);
+    const pace = options.unhurried ? { refreshMs: UNHURRIED_USAGE_MS } : {};
+    const usage = new UsageReport({ ...deps, shards: owned }, { ...deps.stream.id, ...pace });
     const { signal } = this.#stopWatching;
     this.#watching = Promise.all([
       this.#reconciler.run(signal),
       watch.run(signal),
       usage.run(signal),
       this.#watchStalls(signal),
+      ...(options.unhurried ? [this.#watchConnections(signal)] : []),
     ]);
   }
 
@@ -132,9 +153,22 @@ export class SourceShards {
     return this.#window.heldBytes;
   }
 
-  /** From now on no more than a `share` (at most 1) of the prefetch is used. */
-  limitPrefetch(share: number): void {
-    this.#window.limit(share);
+  /** Shapes of the shards that are held. */
+  get shapes(): number {
+    let shapes = 0;
+    for (const { worker } of this.#running.values()) shapes += worker.index.size;
+    return shapes;
+  }
+
+  /** Different clauses without an index, of the table that has most of them. */
+  get scannedClauses(): number {
+    return mostScannedClauses([...this.#running.values()].map(({ worker }) => worker.index));
+  }
+
+  /** From now on a table may have so many different clauses that no index serves. */
+  limitScans(maxScannedClauses: number): void {
+    this.#maxScannedClauses = maxScannedClauses;
+    for (const { worker } of this.#running.values()) worker.index.limitScans(maxScannedClauses);
   }
 
   /** How the changes of each table find their shapes. */
@@ -173,6 +207,7 @@ export class SourceShards {
     const id = { ...this.#deps.stream.id, shard };
     const index = new ShardIndex({
       ...this.#options.matching,
+      ...(this.#maxScannedClauses === undefined ? {} : { maxScannedClauses: this.#maxScannedClauses }),
       onEvaluationError: (shape, error) => this.#evaluationLog.failed(shape, error),
       onRelationBelow: (oid, below) => this.#reconciler.showed(oid, below),
     });
@@ -196,13 +231,14 @@ export class SourceShards {
     for (const { abort } of all) abort.abort(new Error('the router is stopping'));
     this.#stopWatching.abort(new Error('the router is stopping'));
     await Promise.all([this.#watching, ...all.map(({ done }) => done)]);
+    this.#leavePrefetch();
     await this.#window.close();
   }
 
   /** Deletes what is left of shapes that ended longer than `graceMs` ago. */
   async sweep(graceMs: number): Promise<void> {
     for (const { worker } of [...this.#running.values()]) {
-      if (!worker.owned) continue;
+      if (!worker.owned || this.#isQuiet(worker, 2 * graceMs)) continue;
       try {
         // A bounded number per call, so that many that ended together go together.
         for (let calls = 0; calls < SWEEPS_PER_ROUND; calls += 1) {
@@ -243,14 +279,29 @@ export class SourceShards {
 
   async #lookAfter(worker: ShardWorker, owned: AbortSignal): Promise<void> {
     const { upkeep } = this.#deps;
-    const cursor = { id: worker.shard, cursorSeq: () => worker.report().cursorSeq };
+    const quiet = () => this.#isQuiet(worker);
+    const cursor = { id: worker.shard, cursorSeq: () => worker.report().cursorSeq, quiet };
     const shard = {
       id: worker.shard,
       shards: this.#options.matching.shards ?? 1,
       index: worker.index,
       rotate: (handles: Iterable<readonly [string, ShapeFailure]>) => worker.rotate(handles),
+      quiet,
     };
     await Promise.all([upkeep.run(shard, owned), keepDurableCursor(this.#deps, cursor, owned)]);
+  }
+
+  /** Nothing has happened in the shard for a while, and there are many others to look after. */
+  #isQuiet(worker: ShardWorker, ms = QUIET_MS): boolean {
+    return this.#options.unhurried && worker.idleFor(Math.max(ms, QUIET_MS));
+  }
+
+  /** What a lost connection may have cost is found out at once, however seldom the store is looked at. */
+  async #watchConnections(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#deps.clock.sleep(GLANCE_MS, signal).catch(() => undefined);
+      for (const { worker } of this.#running.values()) worker.glance();
+    }
   }
 
   #isCurrent(shard: number, worker: ShardWorker): boolean {

@@ -103,7 +103,10 @@ test('F139 what a router ends by itself is in the journal, what the stream impli
   await isIn(harness, shape, 'live');
   await save(redis);
   await router.stop();
-  const strict = await harness.startRouter('two', { upkeep: { maxLogBytes: 1, maxLogRatio: 1, shapeRoundMs: 30 } });
+  const strict = await harness.startRouter('two', {
+    quotas: { logBytes: 1 },
+    upkeep: { maxLogRatio: 1, shapeRoundMs: 30 },
+  });
   await insert(harness, 1);
   await isIn(harness, shape, 'dead');
   expect((await headOf(harness, shape))?.error?.code).toBe('LOG_TOO_LARGE');

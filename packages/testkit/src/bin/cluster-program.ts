@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { CLUSTER_USAGE, parseClusterArguments, type ClusterArguments } from '../cluster/cluster-arguments.ts';
 import { ReadyFile } from '../cluster/ready-file.ts';
@@ -20,6 +20,9 @@ export async function clusterProgram(argv: readonly string[], overrides: Cluster
   const logDir = resolve(args.logDir ?? join(CACHE_DIR, 'logs', `cluster-${process.pid}`));
   const stopping = new AbortController();
   const readyFile = args.readyFile === undefined ? undefined : new ReadyFile(resolve(args.readyFile));
+  const sources = args.sources === undefined ? undefined : resolve(args.sources);
+  if (sources !== undefined)
+    await readFile(sources).catch((error: unknown) => refuse(`--sources cannot be read: ${textOf(error)}`));
   await readyFile?.prepare().catch((error: unknown) => refuse(`--ready-file cannot be written: ${textOf(error)}`));
   const writeReadyFile = async (cluster: Cluster): Promise<void> => {
     await readyFile?.write(cluster).catch((error: unknown) => console.error(`ready file: ${textOf(error)}`));
@@ -45,6 +48,8 @@ export async function clusterProgram(argv: readonly string[], overrides: Cluster
   process.on('SIGHUP', onSignal);
   whenNpmGone(process.env, () => onSignal('SIGTERM'));
 
+  // Before it is used, so that no change is missed.
+  const before = sources === undefined ? undefined : await readFile(sources, 'utf8').catch(() => undefined);
   try {
     cluster = await startCluster({
       ...overrides,
@@ -55,6 +60,7 @@ export async function clusterProgram(argv: readonly string[], overrides: Cluster
       redis: args.redis,
       logDir,
       signal: stopping.signal,
+      ...(sources === undefined ? {} : { sources }),
       ...(args.edge === undefined ? {} : { edge: args.edge }),
       ...(args.databaseUrl === undefined ? {} : { databaseUrl: args.databaseUrl }),
       ...(args.port === undefined ? {} : { port: args.port }),
@@ -71,7 +77,37 @@ export async function clusterProgram(argv: readonly string[], overrides: Cluster
   }
   if (stopping.signal.aborted) return await stop();
   await writeReadyFile(cluster);
+  if (sources !== undefined) {
+    const file = { path: sources, taken: before };
+    void followSources(cluster, file, () => writeReadyFile(cluster), stopping.signal);
+  }
   console.log(describe(cluster, args.verbose ? undefined : logDir));
+}
+
+const SOURCES_POLL_MS = 500;
+
+/** Takes over what becomes of the file of sources. */
+async function followSources(
+  cluster: Cluster,
+  file: { readonly path: string; readonly taken: string | undefined },
+  onTaken: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  let { taken } = file;
+  while (!signal.aborted) {
+    await new Promise((done) => setTimeout(done, SOURCES_POLL_MS).unref());
+    const text = await readFile(file.path, 'utf8').catch(() => undefined);
+    if (text === undefined || text === taken || signal.aborted) continue;
+    try {
+      await cluster.writeSources(file.path);
+      await onTaken();
+      taken = text;
+      console.log('the sources file has changed');
+    } catch (error) {
+      console.error(`the sources file has changed, and could not be taken over: ${textOf(error)}`);
+      taken = text;
+    }
+  }
 }
 
 function readArguments(argv: readonly string[]): ClusterArguments {
@@ -96,6 +132,7 @@ function textOf(error: unknown): string {
 
 function describe(cluster: Cluster, logDir: string | undefined): string {
   const { url, edgeUrl } = cluster;
+  if (cluster.adminUrl !== undefined) return describeSources(cluster, logDir);
   return `
 Ready.
 
@@ -108,6 +145,27 @@ Make a table, then read it as a shape:
 
   psql '${cluster.databaseUrl}' -c "CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'first')"
   curl -i '${edgeUrl ?? url}/v1/shape?table=items&offset=-1'
+
+Ctrl-C stops everything.`;
+}
+
+function describeSources(cluster: Cluster, logDir: string | undefined): string {
+  const { url, edgeUrl, sources, adminUrl, adminToken } = cluster;
+  const each = sources.map(({ id, secret, databaseUrl }) => {
+    const query = `source_id=${id}${secret === undefined ? '' : `&secret=${secret}`}`;
+    return `  ${id}\n    Postgres  ${databaseUrl}\n    Shapes    ${edgeUrl ?? url}/v1/shape?${query}&table=...&offset=-1`;
+  });
+  return `
+Ready.
+
+${edgeUrl === undefined ? '' : `  Edge      ${edgeUrl} (${cluster.server('edge').name})\n`}  API       ${url}
+  Admin     ${adminUrl} (token ${adminToken})
+  NATS      ${cluster.natsUrl}
+  Redis     ${cluster.redisUrl}
+${logDir === undefined ? '' : `  Logs      ${logDir}\n`}
+Sources:
+
+${each.join('\n')}
 
 Ctrl-C stops everything.`;
 }

@@ -1,6 +1,15 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -32,6 +41,7 @@ test.each([
   [['--edge', 'squid'], "--edge must be nginx or varnish, not 'squid'"],
   [['--nats', '2'], "--nats must be 1 or 3, not '2'"],
   [['--redis', 'memory'], "--redis must be one of single, replica, sentinel, cluster, not 'memory'"],
+  [['--sources', '/there/is/none.yaml'], '--sources cannot be read'],
   [['--nonsense'], '--nonsense'],
   [['extra'], 'extra'],
   [['--ready-file', tmpdir()], '--ready-file cannot be written'],
@@ -55,6 +65,9 @@ interface Ready {
   readonly databaseUrl: string;
   readonly natsUrl: string;
   readonly redisUrl: string;
+  readonly sources?: readonly { readonly id: string; readonly databaseUrl: string; readonly secret?: string }[];
+  readonly adminUrl?: string;
+  readonly adminToken?: string;
   readonly processes: readonly {
     readonly name: string;
     readonly role: string;
@@ -211,6 +224,36 @@ test.each(['nginx', 'varnish'])('%s, its workers and its data go with a program 
   child.kill('SIGKILL');
   await exited;
   expect(await waitGone(family, 30_000)).toBe(true);
+  await waitFor(() => readdirSync(temporary).length === 0, { describe: () => readdirSync(temporary) });
+  expect(readdirSync(temporary)).toEqual([]);
+});
+
+test('with --sources the ready file has the sources of the file, also after it has changed, and secrets go in the end', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'shapecast-test-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, 'sources.yaml');
+  writeFileSync(file, 'sources:\n  acme: {}\n  globex:\n    secretFrom: { file: globex }\n');
+  writeFileSync(join(folder, 'globex'), 'the secret of globex\n');
+  const { child, exited, temporary, read, text } = await runStandIns(undefined, {}, ['--sources', file]);
+  const { sources = [], adminUrl, adminToken } = read();
+  expect(sources.map(({ id }) => id)).toEqual(['acme', 'globex']);
+  expect(sources.map(({ databaseUrl }) => new URL(databaseUrl).pathname)).toEqual(['/acme', '/globex']);
+  expect(sources[1]?.secret).toBe('the secret of globex');
+  expect(adminUrl).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+  expect(adminToken).toMatch(/^.{16,}$/);
+  await waitFor(() => text.out.includes(`source_id=acme&secret=${sources[0]?.secret}`));
+
+  writeFileSync(file, 'sources:\n  initech: { insecure: true }\n');
+
+  await waitFor(
+    () =>
+      read()
+        .sources?.map(({ id }) => id)
+        .join() === 'initech',
+  );
+  expect(read().sources?.[0]).not.toHaveProperty('secret');
+  child.kill('SIGKILL');
+  await exited;
   await waitFor(() => readdirSync(temporary).length === 0, { describe: () => readdirSync(temporary) });
   expect(readdirSync(temporary)).toEqual([]);
 });

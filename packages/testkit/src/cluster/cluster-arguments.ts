@@ -13,6 +13,7 @@ Runs a whole Shapecast installation on this machine and stops it on Ctrl-C.
   --redis KIND         single; replica: with one replica; sentinel: the same with three sentinels; cluster: three masters (default single)
   --edge KIND          a caching proxy before the load balancer: nginx or varnish, as configured in deploy/edge (default: none)
   --database-url URL   Postgres to replicate from, with wal_level=logical (default: starts one, thrown away at the end)
+  --sources FILE       runs the sources of FILE (sources.yaml), followed while it runs; one without a URL gets an own database
   --ready-file FILE    JSON with all URLs and process ids, written when the cluster is ready
   --port P             port of the load balancer on 127.0.0.1 (default: a free one)
   --log-dir DIR        one log file per process (default: .shapecast/logs/cluster-<pid>)
@@ -28,6 +29,7 @@ export interface ClusterArguments {
   readonly redis: RedisKind;
   readonly edge: EdgeKind | undefined;
   readonly databaseUrl: string | undefined;
+  readonly sources: string | undefined;
   readonly readyFile: string | undefined;
   readonly port: number | undefined;
   readonly logDir: string | undefined;
@@ -49,6 +51,7 @@ export function parseClusterArguments(args: readonly string[]): ClusterArguments
       redis: { type: 'string', default: 'single' },
       edge: { type: 'string' },
       'database-url': { type: 'string' },
+      sources: { type: 'string' },
       'ready-file': { type: 'string' },
       port: { type: 'string' },
       'log-dir': { type: 'string' },
@@ -68,7 +71,7 @@ export function parseClusterArguments(args: readonly string[]): ClusterArguments
   if (values.edge !== undefined && edge === undefined) {
     throw new Error(`--edge must be ${EDGE_KINDS.join(' or ')}, not '${values.edge}'`);
   }
-  for (const name of ['ready-file', 'log-dir'] as const) {
+  for (const name of ['ready-file', 'log-dir', 'sources'] as const) {
     if (values[name] === '') throw new Error(`--${name} must not be empty`);
   }
   return {
@@ -79,6 +82,7 @@ export function parseClusterArguments(args: readonly string[]): ClusterArguments
     redis,
     edge,
     databaseUrl,
+    sources: values.sources,
     readyFile: values['ready-file'],
     port: values.port === undefined ? undefined : wholeNumber('--port', values.port, 1, 65_535),
     logDir: values['log-dir'],

@@ -25,7 +25,10 @@ export class ReadyFile {
       const { url, edgeUrl, databaseUrl, natsUrl, redisUrl } = cluster;
       const processes = cluster.processes.map(({ name, role, pid, url }) => ({ name, role, pid, url }));
       const servers = cluster.servers.map(({ name, role, pid, url }) => ({ name, role, pid, url }));
-      const text = JSON.stringify({ url, edgeUrl, databaseUrl, natsUrl, redisUrl, processes, servers }, undefined, 2);
+      const { adminUrl, adminToken } = cluster;
+      const many = adminUrl === undefined ? {} : { sources: cluster.sources, adminUrl, adminToken };
+      const content = { url, edgeUrl, databaseUrl, natsUrl, redisUrl, processes, servers, ...many };
+      const text = JSON.stringify(content, undefined, 2);
       const draft = `${this.#path}.${process.pid}.tmp`;
       await writeFile(draft, `${text}\n`);
       await rename(draft, this.#path);

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { VARIABLES_OF_ONE_SOURCE } from '@shapecast/service-kit';
 import { CACHE_DIR } from '../install/project-root.ts';
 import type { ServiceRole } from './service-process.ts';
 
@@ -14,6 +15,8 @@ export interface ServicePlace {
   readonly redisUrl: string;
   /** What the kind of servers demands; settings of the caller win. */
   readonly settings: Readonly<Record<string, string>>;
+  /** With many sources: how they are found. Nothing is said of a single one then. */
+  readonly sources?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Of the caller's environment, what any program needs; everything else could make two runs differ. */
@@ -32,12 +35,13 @@ export function serviceEnvironment(place: ServicePlace, given: NodeJS.ProcessEnv
     return BASIC.includes(name) || /^(SHAPECAST|ELECTRIC|OTEL)_/.test(name);
   });
   const open = given['ELECTRIC_SECRET'] === undefined && given['ELECTRIC_INSECURE'] === undefined;
-  return {
+  const all = {
     NODE_COMPILE_CACHE: given['NODE_COMPILE_CACHE'] ?? COMPILE_CACHE,
     SHAPECAST_ALLOW_UNSAFE: 'true',
     SHAPECAST_STREAM_REPLICAS: '1',
     // A disk of a laptop, and a NATS server whose loss takes the rest of the cluster with it.
-    SHAPECAST_STREAM_MAX_BYTES: '4GiB',
+    // NATS reserves it for each of the streams.
+    SHAPECAST_STREAM_MAX_BYTES: place.sources === undefined ? '4GiB' : '256MiB',
     SHAPECAST_CONFIRM_DELAY: '5s',
     // Twice what the load balancer needs to notice; a production load balancer gets more.
     SHAPECAST_PRESTOP_DELAY: '1s',
@@ -58,4 +62,7 @@ export function serviceEnvironment(place: ServicePlace, given: NodeJS.ProcessEnv
       : { SHAPECAST_HEALTH_PORT: String(place.port) }),
     SHAPECAST_HEALTH_HOST: '127.0.0.1',
   };
+  if (place.sources === undefined) return all;
+  const shared = Object.entries(all).filter(([name]) => !VARIABLES_OF_ONE_SOURCE.includes(name));
+  return { ...Object.fromEntries(shared), ...place.sources };
 }

@@ -1,6 +1,8 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isRunning, waitGone } from '@shapecast/local-postgres';
+import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import { redisCommand } from '../servers/resp.ts';
 import { sharedNatsUrl, sharedPostgresUrl, sharedRedisUrl } from '../vitest/shared-servers.ts';
@@ -184,3 +186,68 @@ test('a process that is added gets requests once it is ready, and one that is re
   expect((await cluster.add('api')).name).toBe('api-3');
   expect((await cluster.add('router')).name).toBe('router-2');
 });
+
+test('with many sources each has a database and a secret, and each role is told what it needs of them and no more', async () => {
+  const given = { acme: { labels: { plan: 'gold' } }, 'two-parts': { secrets: ['mine'], state: 'paused' } };
+  const cluster = await start({ sources: given, replicators: 1, routers: 1, apis: 1 });
+  onTestFinished(() => dropAll(cluster));
+  const [acme, other] = cluster.sources;
+  expect(cluster.sources.map(({ id }) => id)).toEqual(['acme', 'two-parts']);
+  expect(new URL(acme?.databaseUrl ?? '').pathname).toBe('/acme');
+  expect(new URL(other?.databaseUrl ?? '').pathname).toBe('/two_parts');
+  expect(acme?.secret?.length).toBeGreaterThanOrEqual(32);
+  expect(other?.secret).toBe('mine');
+  for (const { databaseUrl } of cluster.sources) await withClient(databaseUrl, (client) => client.query('select 1'));
+
+  const [replicator, router, api] = await Promise.all(
+    ['replicator-1', 'router-1', 'api-1'].map(async (name) => (await report(cluster.process(name).healthUrl)).env),
+  );
+  for (const env of [replicator, router, api]) {
+    expect(env?.['SHAPECAST_SOURCES']).toBe('registry');
+    for (const name of ['DATABASE_URL', 'ELECTRIC_SECRET', 'ELECTRIC_INSECURE']) expect(env).not.toHaveProperty(name);
+  }
+  const keys = (env: object | undefined) => Object.keys(env ?? {}).filter((name) => /_SOURCES_(API_)?KEY$/.test(name));
+  expect(keys(replicator).toSorted()).toEqual(['SHAPECAST_SOURCES_API_KEY', 'SHAPECAST_SOURCES_KEY']);
+  expect(keys(router)).toEqual(['SHAPECAST_SOURCES_KEY']);
+  expect(keys(api)).toEqual(['SHAPECAST_SOURCES_API_KEY']);
+  expect(replicator?.['SHAPECAST_ADMIN_TOKEN']).toBe(cluster.adminToken);
+  expect(`http://127.0.0.1:${replicator?.['SHAPECAST_ADMIN_PORT']}`).toBe(cluster.adminUrl);
+
+  const file = replicator?.['SHAPECAST_SOURCES_FILE'] ?? '';
+  const written = () => JSON.parse(readFileSync(file, 'utf8')) as { readonly sources: typeof given };
+  expect(written().sources.acme).toMatchObject({ databaseUrl: acme?.databaseUrl, labels: { plan: 'gold' } });
+  await cluster.writeSources({ ...given, third: {} });
+  expect(cluster.sources.map(({ id }) => id)).toEqual(['acme', 'two-parts', 'third']);
+  // The secret that was made up stays.
+  expect(cluster.sources[0]).toEqual(acme);
+  expect(Object.keys(written().sources)).toEqual(['acme', 'two-parts', 'third']);
+
+  await cluster.stop();
+  expect(existsSync(dirname(file))).toBe(false);
+});
+
+test('with one source nothing is said of many', async () => {
+  const cluster = await start({ replicators: 1, routers: 1, apis: 1 });
+  expect([cluster.sources, cluster.adminUrl, cluster.adminToken]).toEqual([[], undefined, undefined]);
+  await expect(cluster.writeSources({})).rejects.toThrow('single source');
+  const { env } = await report(cluster.process('replicator-1').url);
+  expect(Object.keys(env).filter((name) => name.startsWith('SHAPECAST_SOURCES'))).toEqual([]);
+});
+
+async function withClient<T>(url: string, task: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return await task(client);
+  } finally {
+    await client.end();
+  }
+}
+
+/** The server is shared with other tests. */
+async function dropAll({ sources }: Cluster): Promise<void> {
+  for (const { databaseUrl } of sources) {
+    const name = new URL(databaseUrl).pathname.slice(1);
+    await withClient(sharedPostgresUrl(), (client) => client.query(`drop database if exists "${name}" with (force)`));
+  }
+}

@@ -6,10 +6,11 @@ import { PROJECT_ROOT } from '../install/project-root.ts';
 import type { TcpProxy } from '../network/tcp-proxy.ts';
 import { startEdge, type EdgeKind } from '../servers/edge.ts';
 import { waitFor } from '../wait-for.ts';
+import { ClusterSources, POSTGRES_FOR_SOURCES, type ClusterSource, type GivenSources } from './cluster-sources.ts';
 import { ClusterServers, serverSettings, type ClusterServer, type RedisKind } from './cluster-servers.ts';
 import { Links, type LinkedService } from './links.ts';
 import { startLoadBalancer, type LoadBalancer, type Traffic } from './load-balancer.ts';
-import { isLeading, notReady, problemOf } from './readiness.ts';
+import { isLeading, notReady, problemOf, reportsLeading } from './readiness.ts';
 import { serviceEnvironment } from './service-environment.ts';
 import { ServiceProcess, type ClusterProcess, type ServiceRole } from './service-process.ts';
 
@@ -34,6 +35,11 @@ export interface ClusterOptions {
   readonly port?: number;
   /** A caching proxy before the load balancer, with the configuration of `deploy/edge`. */
   readonly edge?: EdgeKind;
+  /**
+   * Runs with many sources instead of one: those given, in a sources file of the cluster's. Each one without a database gets one of its
+   * own on the cluster's server.
+   */
+  readonly sources?: GivenSources;
   /** For the services, on top of the SHAPECAST_* and ELECTRIC_* variables of this process. */
   readonly env?: Readonly<Record<string, string>>;
   /** Start a service again that died. Default true. */
@@ -61,6 +67,11 @@ export interface Cluster {
   readonly databaseUrl: string;
   readonly natsUrl: string;
   readonly redisUrl: string;
+  /** Those of the sources file as it was written last; none where the cluster has a single source. */
+  readonly sources: readonly ClusterSource[];
+  /** Of the first replicator, with many sources. */
+  readonly adminUrl: string | undefined;
+  readonly adminToken: string | undefined;
   readonly processes: readonly ClusterProcess[];
   /** Those we started; none where a URL was given. */
   readonly servers: readonly ClusterServer[];
@@ -80,9 +91,11 @@ export interface Cluster {
   add(role: ServiceRole): Promise<ClusterProcess>;
   /** Ends a process with SIGTERM, for good; resolves once it is gone. */
   remove(name: string): Promise<void>;
-  /** Name of the replicator that leads; waits until there is one. */
-  leader(): Promise<string>;
-  /** Resolves once every API and router is ready and a replicator leads. */
+  /** Name of the replicator that leads, with many sources that one; waits until there is one. */
+  leader(source?: string): Promise<string>;
+  /** Replaces the sources file, as somebody would who edits it. Resolves once it is written; databases that are missing are made. */
+  writeSources(sources: GivenSources): Promise<void>;
+  /** Resolves once every API and router is ready and a replicator leads; with many sources, once each active one answers at every API. */
   waitReady(): Promise<void>;
   /** Ends everything and removes its data. A second call is a no-op. */
   stop(): Promise<void>;
@@ -110,6 +123,7 @@ class RunningCluster implements Cluster {
   natsUrl = '';
   redisUrl = '';
   logDir = '';
+  adminUrl: string | undefined;
   readonly #options: ClusterOptions;
   readonly #servers: ClusterServers;
   readonly #links = new Links();
@@ -118,6 +132,7 @@ class RunningCluster implements Cluster {
   readonly #counts = new Map<ServiceRole, number>();
   #processes: readonly ServiceProcess[] = [];
   #balancer: LoadBalancer | undefined;
+  #sources: ClusterSources | undefined;
   #stopped: Promise<void> | undefined;
 
   constructor(options: ClusterOptions) {
@@ -145,12 +160,25 @@ class RunningCluster implements Cluster {
     return this.#processes;
   }
 
+  get sources(): readonly ClusterSource[] {
+    return this.#sources?.list ?? [];
+  }
+
+  get adminToken(): string | undefined {
+    return this.#sources?.adminToken;
+  }
+
   async start(): Promise<void> {
-    const { logDir, signal } = this.#options;
+    const { logDir, signal, sources, postgres } = this.#options;
     this.logDir = logDir ?? (await mkdtemp(join(tmpdir(), 'shapecast-logs-')));
     await mkdir(this.logDir, { recursive: true });
-    Object.assign(this, await this.#servers.start(this.#options));
+    const settings = { ...(sources === undefined ? {} : POSTGRES_FOR_SOURCES), ...postgres?.settings };
+    Object.assign(this, await this.#servers.start({ ...this.#options, postgres: { ...postgres, settings } }));
     signal?.throwIfAborted();
+    if (sources !== undefined) {
+      this.#sources = await ClusterSources.create(logDir === undefined ? this.logDir : undefined);
+      await this.#sources.write(sources, this.databaseUrl);
+    }
     this.#processes = await this.#plan();
     const apis = this.#processes.filter((process) => process.role === 'api');
     this.#balancer = await startLoadBalancer({
@@ -186,7 +214,7 @@ class RunningCluster implements Cluster {
     const process = await this.#create(role);
     this.#processes = [...this.#processes, process];
     await process.start();
-    await this.#untilReady(async () => problemOf(process));
+    await this.#untilReady(async () => problemOf(process, this.#sources?.expected));
     if (role === 'api') await this.#balancer?.add(process);
     return process;
   }
@@ -199,17 +227,24 @@ class RunningCluster implements Cluster {
     await this.#links.close(name);
   }
 
-  async leader(): Promise<string> {
+  async writeSources(sources: GivenSources): Promise<void> {
+    if (this.#sources === undefined) throw new Error('the cluster was started with a single source');
+    await this.#sources.write(sources, this.databaseUrl);
+  }
+
+  async leader(source?: string): Promise<string> {
     const replicators = this.#processes.filter((process) => process.role === 'replicator');
     const find = async (): Promise<string | undefined> => {
-      const leading = await Promise.all(replicators.map(isLeading));
+      const leads = (replicator: ServiceProcess) =>
+        source === undefined ? isLeading(replicator) : reportsLeading(replicator, source);
+      const leading = await Promise.all(replicators.map(leads));
       return replicators.find((_replicator, i) => leading[i])?.name;
     };
     return waitFor(find, { timeoutMs: READY_TIMEOUT_MS, intervalMs: 50, describe: () => 'no replicator leads' });
   }
 
   async waitReady(): Promise<void> {
-    await this.#untilReady(() => notReady(this.#processes));
+    await this.#untilReady(() => notReady(this.#processes, this.#sources?.expected));
     // It may have looked last when one of them was not.
     await this.#balancer?.check();
   }
@@ -226,6 +261,7 @@ class RunningCluster implements Cluster {
     await Promise.all(this.#processes.map((process) => process.stop()));
     await this.#links.stop();
     await this.#servers.stop();
+    await this.#sources?.remove();
     if (this.#options.logDir === undefined && this.logDir !== '')
       await rm(this.logDir, { recursive: true, force: true });
   }
@@ -287,6 +323,8 @@ class RunningCluster implements Cluster {
     const urls = proxies ? await this.#links.open(name, this, direct) : this;
     const { databaseUrl, natsUrl, redisUrl } = urls;
     const healthPort = role === 'api' ? await ownPort(this.#ports) : port;
+    const adminPort = role === 'replicator' && this.#sources !== undefined ? await ownPort(this.#ports) : 0;
+    if (adminPort !== 0) this.adminUrl ??= `http://127.0.0.1:${adminPort}`;
     const place = {
       role,
       name,
@@ -296,6 +334,7 @@ class RunningCluster implements Cluster {
       natsUrl,
       redisUrl,
       settings: serverSettings(this.#options),
+      sources: this.#sources?.environment(role, adminPort),
     };
     return new ServiceProcess(nodeForTypeScript(), {
       name,
@@ -306,7 +345,7 @@ class RunningCluster implements Cluster {
       healthUrl: `http://127.0.0.1:${healthPort}`,
       autoRestart,
       logFile: join(this.logDir, `${name}.log`),
-      temporaryDir: this.#options.logDir === undefined ? this.logDir : undefined,
+      temporaryDir: this.#options.logDir === undefined ? this.logDir : this.#sources?.folder,
       onLog,
       onChange: (event) => onEvent?.(event),
     });

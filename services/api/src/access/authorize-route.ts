@@ -10,10 +10,11 @@ import {
   type Params,
 } from '@shapecast/protocol';
 import { forbiddenText } from '../answers.ts';
-import type { Gate } from './gate.ts';
+import type { Sources } from '../sources/source-front.ts';
 import { RESTRICTION_PARAM, restricted, restrictionOf } from './restriction-param.ts';
 
 const NO_STORE: HeaderList = ['cache-control', 'no-store'];
+const NOT_READY = 'the source is not ready';
 const SECRETS = ['secret', 'api_secret'];
 const DEFINITION = [
   'table',
@@ -31,10 +32,19 @@ const DEFINITION = [
  * body; `shapecast-query` is the query to send instead, in which everything that the token decides is written out, so that the URL
  * alone says what the answer is. `shapecast-reason` says why not.
  */
-export async function authorize(gate: Gate, req: IncomingMessage, res: ServerResponse, query: string): Promise<void> {
+export async function authorize(
+  sources: Pick<Sources, 'of'>,
+  req: IncomingMessage,
+  res: ServerResponse,
+  query: string,
+): Promise<void> {
   const params = decodeQuery(query);
   if (params === undefined) return finish(res, 403, [...NO_STORE, 'shapecast-reason', 'the query is malformed']);
-  const admission = await gate.admit(req);
+  const abort = new AbortController();
+  res.once('close', () => abort.abort(new Error('the client left')));
+  const source = await sources.of(params, () => abort.signal);
+  if (source === undefined) return finish(res, 503, [...NO_STORE, 'retry-after', '5', 'shapecast-reason', NOT_READY]);
+  const admission = await source.gate.admit(req);
   if (admission.kind === 'failure') {
     return finish(res, admission.status, [...admission.headers, 'shapecast-reason', admission.reason]);
   }

@@ -26,6 +26,13 @@ interface Rejection {
   readonly body: string;
 }
 
+interface GateOptions {
+  /** Answers do not show whether there is such a source to anybody who has neither a secret of it nor a token that it has signed. */
+  readonly discreet?: boolean;
+  /** Secrets that open every source: those of edges that ask `/v1/authorize` first. */
+  readonly edge?: Secrets | undefined;
+}
+
 const HEADERS: HeaderList = ['content-type', 'application/json; charset=utf-8', 'cache-control', 'no-store'];
 const WRONG_SECRET = rejection(401, 'Unauthorized - Invalid API secret');
 const NO_KEYS = rejection(503, 'The keys that tokens are verified with cannot be loaded. Please try again later.', {
@@ -36,11 +43,13 @@ const NO_KEYS = rejection(503, 'The keys that tokens are verified with cannot be
 export class Gate {
   readonly #secrets: Secrets;
   readonly #log: Logger;
+  readonly #options: GateOptions;
   #policy: AccessPolicy | undefined;
 
-  constructor(secrets: Secrets, log: Logger) {
+  constructor(secrets: Secrets, log: Logger, options: GateOptions = {}) {
     this.#secrets = secrets;
     this.#log = log;
+    this.#options = options;
   }
 
   /** From now on tokens are checked by this policy; tokens that were checked before are checked again. */
@@ -49,9 +58,16 @@ export class Gate {
     this.#policy = policy;
   }
 
+  /** From now on no token is taken. */
+  useNone(): void {
+    this.#policy = undefined;
+  }
+
   /** The request has the secret, or needs none. */
   knows(query: Params): boolean {
-    return this.#secrets.allows(query);
+    // Both are looked at, whatever the first one says: what they say must not show in the time.
+    const edge = this.#options.edge?.allows(query) === true;
+    return this.#secrets.allows(query) || edge;
   }
 
   async admit(req: IncomingMessage): Promise<TokenAdmission | Rejection> {
@@ -69,6 +85,7 @@ export class Gate {
           },
         };
       case 'refused':
+        if (this.#options.discreet === true && who.signed !== true) return WRONG_SECRET;
         return rejection(401, `Unauthorized - ${who.reason}`, {
           code: 'invalid_token',
           headers: ['www-authenticate', 'Bearer error="invalid_token"'],

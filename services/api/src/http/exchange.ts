@@ -14,11 +14,20 @@ export interface ExchangeSettings {
   readonly closing: () => boolean;
 }
 
+/** Hears how much is written for a source, and may have it go slower. */
+export interface Traffic {
+  sent(bytes: number): void;
+  /** How long to wait before more of an answer is written; 0: not at all. */
+  pauseMs(): number;
+}
+
 /** One request on `/v1/shape` and its answer, with the plain `node:http` objects behind it. */
 export class Exchange {
   readonly req: IncomingMessage;
   /** The answer depends on who asks, and not on the URL alone: no cache may give it to somebody else. */
   private = false;
+  /** Of the source that the answer is of, once that may be told. */
+  traffic: Traffic | undefined;
   readonly #res: ServerResponse;
   readonly #settings: ExchangeSettings;
   #gone = false;
@@ -61,6 +70,11 @@ export class Exchange {
     return this.#abort.signal;
   }
 
+  /** What the request waits for is over: its signal aborts with `reason`. Nothing happens where nothing waits. */
+  cancel(reason: Error): void {
+    this.#abort?.abort(reason);
+  }
+
   /** Keeps what to release when the client leaves; one thing at a time. */
   set onGone(release: () => void) {
     if (this.#gone) release();
@@ -88,6 +102,7 @@ export class Exchange {
     const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
     this.#head(status, bodyless ? headers : [...headers, 'content-length', String(length)]);
     if (pieces.length === 0 || this.method === 'HEAD') return void res.end();
+    this.traffic?.sent(length);
     const { socket } = res;
     if (pieces.length === 1) {
       res.end(pieces[0]);
@@ -110,8 +125,11 @@ export class Exchange {
 
   /** Resolves when there is room for more. Throws when the client left, or took nothing for too long and was cut (E5). */
   async write(bytes: Uint8Array | string): Promise<void> {
+    const pauseMs = this.traffic?.pauseMs() ?? 0;
+    if (pauseMs > 0) await this.#settings.clock.sleep(pauseMs, this.signal).catch(() => undefined);
     if (this.#gone) throw new Error('the client left');
     const res = this.#res;
+    this.traffic?.sent(bytes.length);
     if (res.write(bytes)) return;
     const { socket } = res;
     const waits = socket !== null && socket.writableLength > 0;
@@ -154,7 +172,7 @@ export class Exchange {
   }
 
   #head(status: number, headers: HeaderList): void {
-    this.#res.writeHead(status, [
+    const all = [
       'electric-server',
       this.#settings.server,
       'x-request-id',
@@ -164,8 +182,20 @@ export class Exchange {
       ...SHAPE_CORS,
       ...(this.private ? forOneReader(headers) : headers),
       ...(this.#settings.closing() ? ['connection', 'close'] : []),
-    ]);
+    ];
+    this.#res.writeHead(status, all);
+    this.traffic?.sent(headBytes(all));
   }
+}
+
+/** Of the status line, `date`, `connection` and `keep-alive`, about. */
+const OTHER_HEAD_BYTES = 120;
+
+function headBytes(headers: HeaderList): number {
+  let bytes = OTHER_HEAD_BYTES;
+  // A colon, a blank and a line end for two of them.
+  for (const text of headers) bytes += text.length + 2;
+  return bytes;
 }
 
 function forOneReader(headers: HeaderList): HeaderList {

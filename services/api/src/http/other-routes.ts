@@ -7,8 +7,8 @@ export type HealthStatus = 'active' | 'waiting' | 'starting';
 
 export interface OtherRoutesOptions {
   readonly server: string;
-  readonly sourceId: string;
-  readonly status: () => HealthStatus;
+  /** Of the source that is asked for, or of the process; nothing: there is no such source. */
+  readonly health: (asked: unknown) => HealthStatus | undefined | Promise<HealthStatus | undefined>;
 }
 
 /** Everything but `/v1/shape`: `/`, `/v1/health` and the 404 for the rest (spec H 2 and 5). */
@@ -29,10 +29,9 @@ export function otherRoutes(options: OtherRoutesOptions): Express {
   app.get('/', (_req, res) => {
     res.set('cache-control', 'no-store').status(200).end();
   });
-  app.get('/v1/health', (req: Request, res: Response) => {
-    const asked = req.query.source_id;
-    if (asked !== undefined && asked !== options.sourceId) return notFound(req, res);
-    const status = options.status();
+  app.get('/v1/health', async (req: Request, res: Response) => {
+    const status = await options.health(req.query.source_id);
+    if (status === undefined) return notFound(req, res);
     res.set('cache-control', 'no-cache, no-store, must-revalidate');
     res.status(status === 'active' ? 200 : 202).json({ status });
   });

@@ -10,13 +10,14 @@ import {
   type ShapeRequest,
 } from '@shapecast/protocol';
 import type { Clock, Logger } from '@shapecast/service-kit';
-import type { Gate, TokenAdmission } from '../access/gate.ts';
+import type { TokenAdmission } from '../access/gate.ts';
 import { RESTRICTION_PARAM, restricted, restrictionOf } from '../access/restriction-param.ts';
 import { INTERNAL_ERROR, failureOf, forbidden, invalid, unavailable, type Answer, type Failure } from '../answers.ts';
 import type { LiveHub } from '../live/live-hub.ts';
-import type { Permit, Permits } from '../permits.ts';
+import type { Permit } from '../permits.ts';
 import type { ShapeDeleter } from '../shapes/shape-deleter.ts';
 import type { ReadContext, ShapeReader } from '../shapes/shape-reader.ts';
+import { SourceEnded, type SourceFront, type Sources } from '../sources/source-front.ts';
 import { writeEvents, type EventStreamOptions } from './event-stream.ts';
 import { Exchange, headerOf, type ExchangeSettings } from './exchange.ts';
 import { readBody } from './request-body.ts';
@@ -32,10 +33,7 @@ export interface ShapeService {
 }
 
 interface ShapeRouteDeps {
-  readonly permits: Permits;
-  readonly gate: Gate;
-  /** Resolves to nothing when the pod is not connected within the readiness wait. */
-  readonly service: (signal: () => AbortSignal) => ShapeService | Promise<ShapeService | undefined>;
+  readonly sources: Pick<Sources, 'of'>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -44,6 +42,19 @@ interface ShapeRouteOptions extends EventStreamOptions {
   /** A debug line for each request. */
   readonly logRequests: boolean;
 }
+
+/** Takes what a request has until its end. */
+interface Keep {
+  readonly source: (source: SourceFront) => void;
+  readonly permit: (permit: Permit) => void;
+}
+
+interface Admitted {
+  readonly source: SourceFront;
+  readonly permit: Permit;
+}
+
+type Refusal = Exclude<ReturnType<SourceFront['permits']['take']>, Permit>;
 
 const NOT_FOR_TOKENS = forbidden('a token does not allow to delete shapes');
 
@@ -75,33 +86,44 @@ export class ShapeRoute {
 
   handle(req: IncomingMessage, res: ServerResponse, query: string): void {
     let permit: Permit | undefined;
+    let source: SourceFront | undefined;
     const began = this.#options.logRequests ? this.#deps.clock.now() : 0;
     this.#inProgress += 1;
     const exchange = new Exchange(req, res, this.#settings, () => {
       this.#inProgress -= 1;
       permit?.release();
-      if (this.#options.logRequests) this.#logRequest(req, res, query, began);
+      source?.ended(exchange);
+      if (this.#options.logRequests) this.#logRequest(req, res, query, began, source?.log);
     });
-    this.#serve(exchange, query, (taken) => (permit = taken)).catch((err: unknown) => this.#failed(exchange, err));
+    const keep = { source: (of: SourceFront) => (source = of), permit: (taken: Permit) => (permit = taken) };
+    this.#serve(exchange, query, keep).catch((err: unknown) => this.#failed(exchange, err, source?.log));
   }
 
-  async #serve(exchange: Exchange, query: string, keep: (permit: Permit) => void): Promise<void> {
+  async #serve(exchange: Exchange, query: string, keep: Keep): Promise<void> {
     const { req, method } = exchange;
     if (method === 'OPTIONS') return exchange.reply(204, preflightHeaders(asked(req)));
 
     const params = decodeQuery(query);
-    const { gate } = this.#deps;
-    const admission = gate.knows(params ?? whatDecodes(query)) ? undefined : await gate.admit(req);
+    const trustworthy = params ?? whatDecodes(query);
+    const found = this.#deps.sources.of(trustworthy, () => exchange.signal);
+    const source = found instanceof Promise ? await found : found;
+    if (source === undefined) return writeFailure(exchange, NOT_CONNECTED);
+    const admission = source.gate.knows(trustworthy) ? undefined : await source.gate.admit(req);
     if (admission !== undefined) exchange.private = true;
     if (admission?.kind === 'failure') return exchange.reply(admission.status, admission.headers, admission.body);
+    if (exchange.gone) return;
+    source.began();
+    keep.source(source);
+    exchange.traffic = source;
+    const refusal = source.refusal ?? source.quotas.request();
+    if (refusal !== undefined) return writeFailure(exchange, refusal);
     if (method === 'DELETE') {
-      return admission === undefined ? this.#delete(exchange, params) : writeFailure(exchange, NOT_FOR_TOKENS);
+      return admission === undefined ? this.#delete(exchange, params, source) : writeFailure(exchange, NOT_FOR_TOKENS);
     }
 
-    const permit = this.#deps.permits.take(params?.handle);
-    if ('refused' in permit) return writeFailure(exchange, this.#overloaded(permit.refused, permit.limit));
-    keep(permit);
-    if (exchange.gone) return permit.release();
+    const permit = source.permits.take(params?.handle);
+    if ('refused' in permit) return writeFailure(exchange, this.#overloaded(source, permit));
+    keep.permit(permit);
     if (params === undefined) return writeFailure(exchange, invalid({}));
 
     let merged = collectSubset(params);
@@ -110,38 +132,48 @@ export class ShapeRoute {
       if (!read.ok) return writeFailure(exchange, read.failure, 'no-store');
       merged = mergeBody(merged, read.body);
     }
-    return this.#read(exchange, merged, permit, admission);
+    return this.#read(exchange, merged, { source, permit }, admission);
   }
 
-  async #read(exchange: Exchange, params: Params, permit: Permit, admission?: TokenAdmission): Promise<void> {
-    const service = await this.#deps.service(() => exchange.signal);
-    if (service === undefined) return writeFailure(exchange, NOT_CONNECTED);
+  async #read(
+    exchange: Exchange,
+    params: Params,
+    { source, permit }: Admitted,
+    admission?: TokenAdmission,
+  ): Promise<void> {
+    const service = await source.service(() => waiting(exchange, source));
+    if (service === undefined) return writeFailure(exchange, source.refusal ?? NOT_CONNECTED);
     const request = parseShapeRequest(params);
     if (!request.ok) return writeFailure(exchange, invalid(request.errors));
     const allowed = admission === undefined ? trusted(request.value, params) : admission.restrict(request.value);
     if ('refused' in allowed) return writeFailure(exchange, forbidden(allowed.refused));
     if ('kind' in allowed) return writeFailure(exchange, allowed);
-    return this.#answer(exchange, allowed, new RequestContext(exchange, permit), service);
+    return this.#answer(exchange, allowed, new RequestContext(exchange, source, permit), service);
   }
 
   /** On its own, so that a held request keeps nothing but what its answer needs. */
-  async #answer(exchange: Exchange, request: ShapeRequest, context: ReadContext, service: ShapeService): Promise<void> {
+  async #answer(
+    exchange: Exchange,
+    request: ShapeRequest,
+    context: RequestContext,
+    service: ShapeService,
+  ): Promise<void> {
     let answer: Answer;
     try {
       answer = await service.reader.read(request, context);
     } catch (err) {
       if (exchange.gone) return;
-      answer = this.#toAnswer(err);
+      answer = this.#toAnswer(err, context.log);
     }
     if (answer.kind === 'events') return writeEvents(exchange, request, answer, service, this.#options);
     return writeAnswer(exchange, request, answer, this.#options);
   }
 
-  async #delete(exchange: Exchange, params: Params | undefined): Promise<void> {
+  async #delete(exchange: Exchange, params: Params | undefined, source: SourceFront): Promise<void> {
     if (params === undefined) return writeFailure(exchange, invalid({}));
-    const service = await this.#deps.service(() => exchange.signal);
-    if (service === undefined) return writeFailure(exchange, NOT_CONNECTED);
-    const outcome = await service.deleter.delete(() => parseDeleteRequest(params), exchange.signal);
+    const service = await source.service(() => waiting(exchange, source));
+    if (service === undefined) return writeFailure(exchange, source.refusal ?? NOT_CONNECTED);
+    const outcome = await service.deleter.delete(() => parseDeleteRequest(params), waiting(exchange, source));
     if (outcome !== 'deleted') return writeFailure(exchange, outcome);
     return exchange.reply(202, [
       'content-type',
@@ -154,7 +186,7 @@ export class ShapeRoute {
   }
 
   /** The only place where a URL is logged (AU-6). */
-  #logRequest(req: IncomingMessage, res: ServerResponse, query: string, began: number): void {
+  #logRequest(req: IncomingMessage, res: ServerResponse, query: string, began: number, log = this.#deps.log): void {
     const fields = {
       method: req.method,
       query: redactQuery(query),
@@ -163,11 +195,14 @@ export class ShapeRoute {
       complete: res.writableFinished,
       durationMs: this.#deps.clock.now() - began,
     };
-    this.#deps.log.debug(fields, 'shape request');
+    log.debug(fields, 'shape request');
   }
 
-  #overloaded(kind: 'initial' | 'existing', limit: number): Failure {
+  #overloaded(source: SourceFront, { refused: kind, limit, own }: Refusal): Failure {
     const message = `Concurrent ${kind} request limit exceeded (limit: ${limit}), please retry`;
+    if (own) {
+      return source.quotas.overloaded(kind === 'initial' ? 'concurrentInitial' : 'concurrentExisting', message);
+    }
     return {
       kind: 'failure',
       status: 503,
@@ -178,22 +213,23 @@ export class ShapeRoute {
     };
   }
 
-  #toAnswer(err: unknown): Failure {
+  #toAnswer(err: unknown, log: Logger): Failure {
+    if (err instanceof SourceEnded) return err.failure;
     const failure = failureOf(err);
-    if (failure === INTERNAL_ERROR) this.#deps.log.error({ err }, 'request failed');
-    else this.#deps.log.warn({ err }, 'request could not be served');
+    if (failure === INTERNAL_ERROR) log.error({ err }, 'request failed');
+    else log.warn({ err }, 'request could not be served');
     return failure;
   }
 
   /** Whatever got here after the headers went out cuts the connection (RT-9). */
-  #failed(exchange: Exchange, err: unknown): void {
+  #failed(exchange: Exchange, err: unknown, log = this.#deps.log): void {
     if (exchange.gone) return;
     if (exchange.started) {
-      this.#deps.log.warn({ err }, 'answer broke off');
+      log.warn({ err }, 'answer broke off');
       exchange.destroy();
       return;
     }
-    writeFailure(exchange, this.#toAnswer(err)).catch(() => exchange.destroy());
+    writeFailure(exchange, this.#toAnswer(err, log)).catch(() => exchange.destroy());
   }
 }
 
@@ -208,11 +244,17 @@ function trusted(request: ShapeRequest, params: Params): ShapeRequest | Failure 
 /** A request as its reader sees it. */
 class RequestContext implements ReadContext {
   readonly #exchange: Exchange;
+  readonly #source: SourceFront;
   readonly #permit: Permit;
 
-  constructor(exchange: Exchange, permit: Permit) {
+  constructor(exchange: Exchange, source: SourceFront, permit: Permit) {
     this.#exchange = exchange;
+    this.#source = source;
     this.#permit = permit;
+  }
+
+  get log(): Logger {
+    return this.#source.log;
   }
 
   get ifNoneMatch(): string | undefined {
@@ -220,7 +262,7 @@ class RequestContext implements ReadContext {
   }
 
   get signal(): AbortSignal {
-    return this.#exchange.signal;
+    return waiting(this.#exchange, this.#source);
   }
 
   onGone(release: () => void): void {
@@ -230,6 +272,13 @@ class RequestContext implements ReadContext {
   onHandle(handle: string): void {
     this.#permit.begun(handle);
   }
+}
+
+/** Aborts when the client leaves, or the source is not served any more. */
+function waiting(exchange: Exchange, source: SourceFront): AbortSignal {
+  const { signal } = exchange;
+  source.waits(exchange);
+  return signal;
 }
 
 const NOT_CONNECTED = unavailable('Timeout waiting for shape metadata to be loaded', 5);

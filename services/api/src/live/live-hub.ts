@@ -1,12 +1,12 @@
 import { formatOffset, compareOffsets, type LogOffset } from '@shapecast/log';
 import type { Clock, Logger } from '@shapecast/service-kit';
 import type { LogRead, ShapeHead, ShardId } from '@shapecast/shape-store';
+import type { Failure } from '../answers.ts';
 import type { LogReader } from '../shapes/log-reader.ts';
+import { FanOut } from './fan-out.ts';
 import type { HeadWatcher, Watch } from './head-watcher.ts';
 import { noNews, type LogAnswer } from './log-answer.ts';
 
-/** Answers written in one turn of the event loop; the rest yields first (deployment E7). */
-const FAN_OUT = 200;
 /** A last look that has not come back by then is given up. */
 const LAST_LOOK_MS = 5_000;
 const READ_RETRY_MS = 250;
@@ -20,10 +20,14 @@ export type LiveOutcome =
   /** The offset lies beyond the tail (OF-8). */
   | { readonly kind: 'beyond' }
   /** The shape cannot be read. */
-  | { readonly kind: 'unreadable' };
+  | { readonly kind: 'unreadable' }
+  /** The source is not served any more. */
+  | { readonly kind: 'ended'; readonly failure: Failure };
 
 interface Waiter {
   readonly group: Group;
+  /** When it came, in milliseconds since 1970. */
+  readonly since: number;
   /** Milliseconds since 1970; for an overdue waiter when to give up. */
   deadline: number;
   overdue: boolean;
@@ -49,6 +53,15 @@ interface HubDeps {
   readonly watcher: HeadWatcher;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Shared by the sources of a process; one for itself when absent. */
+  readonly fanOut?: FanOut | undefined;
+  /** Hears for how many milliseconds each request was held. */
+  readonly onHeld?: ((ms: number) => void) | undefined;
+}
+
+interface HubOptions {
+  readonly timeoutMs: number;
+  readonly source?: string;
 }
 
 /**
@@ -58,16 +71,21 @@ interface HubDeps {
 export class LiveHub {
   readonly #deps: HubDeps;
   readonly #timeoutMs: number;
+  readonly #source: string;
+  readonly #fanOut: FanOut;
   readonly #groups = new Map<string, Group>();
   /** Waiters in order of arrival, which with one timeout for all is the order of their deadlines. */
   readonly #waiting = new Set<Waiter>();
   readonly #overdue = new Set<Waiter>();
   /** When the last of those that are held has its answer, in milliseconds since 1970; undefined until the end is near. */
   #drainEnd: number | undefined;
+  #ended: LiveOutcome | undefined;
 
-  constructor(deps: HubDeps, options: { readonly timeoutMs: number }) {
+  constructor(deps: HubDeps, options: HubOptions) {
     this.#deps = deps;
     this.#timeoutMs = options.timeoutMs;
+    this.#source = options.source ?? '';
+    this.#fanOut = deps.fanOut ?? new FanOut();
     deps.watcher.onTick((now) => this.#expire(now));
   }
 
@@ -79,6 +97,15 @@ export class LiveHub {
   /** Requests held at the moment. */
   get held(): number {
     return this.#waiting.size + this.#overdue.size;
+  }
+
+  /** How many wait at each handle, most first. */
+  readers(most: number): readonly (readonly [handle: string, waiting: number])[] {
+    const counts = new Map<string, number>();
+    for (const { handle, waiters } of this.#groups.values()) {
+      counts.set(handle, (counts.get(handle) ?? 0) + waiters.size);
+    }
+    return [...counts].sort(([, a], [, b]) => b - a).slice(0, most);
   }
 
   /** The shapes that requests wait for; one that is waited for at several places comes for each. */
@@ -104,11 +131,12 @@ export class LiveHub {
     onGone: (release: () => void) => void,
     head?: ShapeHead,
   ): Promise<LiveOutcome> {
+    if (this.#ended !== undefined) return Promise.resolve(this.#ended);
     const group = this.#groups.get(groupKey(target.handle, target.offset)) ?? this.#open(target);
     return new Promise((resolve) => {
       const now = this.#deps.clock.now();
       const deadline = Math.min(now + this.#timeoutMs, this.#drainEnd ?? Infinity);
-      const waiter: Waiter = { group, deadline, overdue: false, settle: resolve };
+      const waiter: Waiter = { group, since: now, deadline, overdue: false, settle: resolve };
       group.waiters.add(waiter);
       this.#waiting.add(waiter);
       onGone(() => this.#release(waiter));
@@ -138,6 +166,12 @@ export class LiveHub {
       waiter.deadline = Math.min(waiter.deadline, now + Math.floor(step * turn));
     }
     this.#expire(now);
+  }
+
+  /** The source is not served any more: answers all that are held, and whoever comes later, with `failure`. */
+  end(failure: Failure): void {
+    this.#ended = { kind: 'ended', failure };
+    for (const group of [...this.#groups.values()]) this.#settleAll(group, this.#ended);
   }
 
   #open(target: Pick<Group, 'shard' | 'handle' | 'digest' | 'offset'>): Group {
@@ -197,7 +231,7 @@ export class LiveHub {
     // Taken out first: whoever comes from now on makes a new group.
     for (const waiter of waiters) this.#forget(waiter);
     if (group.waiters.size === 0) this.#close(group);
-    void fanOut(waiters, outcome);
+    this.#fanOut.deliver(this.#source, waiters, outcome);
   }
 
   #expire(now: number): void {
@@ -228,7 +262,7 @@ export class LiveHub {
   #forget(waiter: Waiter): void {
     this.#waiting.delete(waiter);
     this.#overdue.delete(waiter);
-    waiter.group.waiters.delete(waiter);
+    if (waiter.group.waiters.delete(waiter)) this.#deps.onHeld?.(this.#deps.clock.now() - waiter.since);
   }
 
   #close(group: Group): void {
@@ -239,11 +273,4 @@ export class LiveHub {
 
 function groupKey(handle: string, offset: LogOffset): string {
   return `${handle}:${formatOffset(offset)}`;
-}
-
-async function fanOut(waiters: readonly Waiter[], outcome: LiveOutcome): Promise<void> {
-  for (let i = 0; i < waiters.length; i += 1) {
-    if (i > 0 && i % FAN_OUT === 0) await new Promise((resolve) => setImmediate(resolve));
-    waiters[i]?.settle(outcome);
-  }
 }

@@ -136,4 +136,30 @@ describe('ChunkCache', () => {
     cache.put('a', SNAPSHOT_END, Buffer.from('x'));
     expect([cache.endOf('a'), cache.bytes]).toEqual([undefined, 0]);
   });
+
+  test('O 4.4 keys of one source mean nothing in the part of another', () => {
+    const cache = roomFor(10);
+    const [acme, bravo] = [cache.of('acme'), cache.of('bravo')];
+    acme.put('1-1 chunk 0', SNAPSHOT_END, Buffer.from('of acme'));
+    expect(bravo.take('1-1 chunk 0')).toBeUndefined();
+    expect(bravo.endOf('1-1 chunk 0')).toBeUndefined();
+    expect(cache.take('1-1 chunk 0')).toBeUndefined();
+    expect(acme.take('1-1 chunk 0')?.whole).toEqual([Buffer.from('of acme')]);
+  });
+
+  test('of a source that is no more nothing is found, nothing is kept, and what is being sent is finished', async () => {
+    const cache = roomFor(10);
+    const [acme, bravo] = [cache.of('acme'), cache.of('bravo')];
+    const { source } = sources();
+    for (const part of [acme, bravo]) part.put('kept', SNAPSHOT_END, Buffer.from('x'));
+    const sending = acme.open('sent', SNAPSHOT_END, source('a'), true);
+    cache.forget('acme');
+    expect(acme.take('kept')).toBeUndefined();
+    expect(acme.take('sent')).toBeUndefined();
+    expect(await text(sending)).toBe('a'.repeat(1_000));
+    expect(cache.bytes).toBe(1 + ENTRY);
+    bravo.take('kept')?.release();
+    cache.forget('bravo');
+    expect(cache.bytes).toBe(0);
+  });
 });

@@ -18,12 +18,15 @@ interface Entry {
   readonly end: LogOffset;
   readonly body: SharedBody;
   /** Stays after the last reader, until there is need for its room. */
-  readonly keep: boolean;
+  keep: boolean;
   readonly abort: AbortController;
   size: number;
   readers: number;
   dropped: boolean;
 }
+
+/** The bodies of one source. */
+export type SourceChunks = Pick<ChunkCache, 'endOf' | 'take' | 'open' | 'put'>;
 
 /** What an entry costs besides its bytes, so that many tiny ones do not get past the bound. */
 const ENTRY_BYTES = 1024;
@@ -47,6 +50,33 @@ export class ChunkCache {
   /** Bytes counted against the bound. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** The part of one source: keys of others mean nothing in it. */
+  of(source: string): SourceChunks {
+    const own = prefixOf(source);
+    return {
+      endOf: (key) => this.endOf(own + key),
+      take: (key) => this.take(own + key),
+      open: (key, end, read, keep) => this.open(own + key, end, read, keep),
+      put: (key, end, bytes) => this.put(own + key, end, bytes),
+    };
+  }
+
+  /** The source is no more: nothing of it is kept, and what is being sent goes with its last reader. */
+  forget(source: string): void {
+    const own = prefixOf(source);
+    for (const [key, entry] of this.#entries) {
+      if (!key.startsWith(own)) continue;
+      if (entry.readers > 0) {
+        // Still counted, and not found any more; it goes with its last reader.
+        entry.keep = false;
+        this.#entries.delete(key);
+      } else {
+        entry.abort.abort(new Error('the source is no more'));
+        this.#drop(entry);
+      }
+    }
   }
 
   /** Offset at which a body that is here ends. */
@@ -98,6 +128,7 @@ export class ChunkCache {
 
   #lease(entry: Entry): Body {
     entry.readers += 1;
+    // The most recently used comes last.
     this.#entries.delete(entry.key);
     this.#entries.set(entry.key, entry);
     const { body } = entry;
@@ -154,6 +185,11 @@ export class ChunkCache {
     if (entry.dropped) return;
     entry.dropped = true;
     this.#bytes -= entry.size;
-    this.#entries.delete(entry.key);
+    if (this.#entries.get(entry.key) === entry) this.#entries.delete(entry.key);
   }
+}
+
+/** No id of a source has a blank. */
+function prefixOf(source: string): string {
+  return `${source} `;
 }

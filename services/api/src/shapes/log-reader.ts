@@ -3,7 +3,7 @@ import { compareOffsets, formatOffset, type LogOffset } from '@shapecast/log';
 import type { LogRead, ShapeHead, ShardId } from '@shapecast/shape-store';
 import { bodyPart, isComplete, logAnswer, type LogAnswer } from '../live/log-answer.ts';
 import { streamedBody, wholeBody, type Body } from './body.ts';
-import type { ChunkCache } from './chunk-cache.ts';
+import type { SourceChunks } from './chunk-cache.ts';
 import type { ShapeData } from './damage-guard.ts';
 
 /** What is read from the store in one call: an answer to most live requests, a small part of a chunk. */
@@ -11,7 +11,7 @@ const READ_BYTES = 256 * 1024;
 
 interface LogReaderDeps {
   readonly store: ShapeData;
-  readonly cache: ChunkCache;
+  readonly cache: SourceChunks;
 }
 
 /** Reads logs in parts, and makes bodies of them that are shared wherever the same bytes answer several requests. */

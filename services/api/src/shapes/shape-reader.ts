@@ -2,7 +2,7 @@ import { BEFORE_ALL, SNAPSHOT_END, ZERO_LSN, compareOffsets, snapshotChunkEnd, t
 import { entityTag, matchesTag, type ShapeRequest } from '@shapecast/protocol';
 import type { Clock } from '@shapecast/service-kit';
 import type { ShapeHead } from '@shapecast/shape-store';
-import { invalid, unavailable, type Answer, type ShapeTarget } from '../answers.ts';
+import { invalid, unavailable, type Answer, type Failure, type ShapeTarget } from '../answers.ts';
 import type { HeadWatcher } from '../live/head-watcher.ts';
 import { noNews, type LogAnswer } from '../live/log-answer.ts';
 import type { ReadTimes } from '../expiry/read-times.ts';
@@ -34,6 +34,8 @@ interface ShapeReaderDeps {
   readonly hub: LiveHub;
   readonly reads: Pick<ReadTimes, 'read'>;
   readonly streamEnd: Pick<StreamEnd, 'reaches'>;
+  /** Why one more request cannot wait for news. */
+  readonly park: () => Failure | undefined;
   readonly clock: Clock;
 }
 
@@ -164,6 +166,8 @@ export class ShapeReader {
   ): Promise<Answer> {
     if (compareOffsets(after, head.tail) > 0) return this.#beyond(target, request, after, context);
     if (request.sse) {
+      const full = this.#deps.park();
+      if (full !== undefined) return full;
       return { kind: 'events', target, offset: after, upToDate: compareOffsets(after, head.tail) === 0 };
     }
     const { logs } = this.#deps;
@@ -222,6 +226,9 @@ export class ShapeReader {
     head?: ShapeHead,
   ): Promise<Answer> {
     this.#deps.reads.read(target.shard, target.handle);
+    const news = head !== undefined && compareOffsets(head.tail, after) > 0;
+    const full = news ? undefined : this.#deps.park();
+    if (full !== undefined) return full;
     const place = { shard: target.shard, handle: target.handle, digest: target.shape.digest, offset: after };
     const outcome = await this.#deps.hub.wait(place, (release) => context.onGone(release), head);
     switch (outcome.kind) {
@@ -237,6 +244,8 @@ export class ShapeReader {
         return this.#beyond(target, request, after, context);
       case 'unreadable':
         return unavailable('Timeout waiting for shape data to be loaded', 10);
+      case 'ended':
+        return outcome.failure;
     }
   }
 

@@ -2,7 +2,7 @@ import { encodeShardHint, shardHintSubject, type Hints, type SourceRecord } from
 import type { DefinitionParams } from '@shapecast/protocol';
 import { shardOf } from '@shapecast/shape';
 import type { ShapeHead, ShapeStore, ShardId } from '@shapecast/shape-store';
-import { catalogFailure, invalid, unavailable, type Answer, type ShapeTarget } from '../answers.ts';
+import { catalogFailure, invalid, unavailable, type Answer, type Failure, type ShapeTarget } from '../answers.ts';
 import type { SourceState } from '../source-state.ts';
 import { SHEDDING, STALE } from '../stale-source.ts';
 import type { DefinitionOutcome, Definitions, Freshness, RequestedShape } from './definitions.ts';
@@ -10,8 +10,17 @@ import { JoinedCalls } from './joined-calls.ts';
 
 const NOT_READY_RETRY_S = 5;
 
+/** Whether shapes may be created, and what came of it. */
+export interface Creations {
+  /** Why none may be created now; otherwise one is counted. */
+  begin(): Failure | undefined;
+  /** `created`: false when it was there already. */
+  done(created: boolean): void;
+}
+
 interface ResolverDeps {
   readonly store: ShapeStore;
+  readonly creations: Creations;
   readonly hints: Hints;
   readonly definitions: Definitions;
   readonly source: SourceState;
@@ -48,6 +57,8 @@ export class ShapeResolver {
   readonly #options: ResolverOptions;
   /** Requests for one shape come in crowds. */
   readonly #finds = new JoinedCalls<Found>();
+  /** Shards and digests of shapes that are being created: who wants the same meanwhile creates nothing. */
+  readonly #creating = new Set<string>();
 
   constructor(deps: ResolverDeps, options: ResolverOptions) {
     this.#deps = deps;
@@ -153,7 +164,7 @@ export class ShapeResolver {
 
   /** The handle for the definition as the table is now; made unless somebody was faster. */
   async #create(params: DefinitionParams, waiting: Cancellable): Promise<Resolution> {
-    const { store, hints, source } = this.#deps;
+    const { hints, source } = this.#deps;
     // Neither is over within the time that a request waits.
     if (source.stale !== undefined) return { kind: 'answer', answer: STALE };
     if (source.shedding !== undefined) return { kind: 'answer', answer: SHEDDING };
@@ -162,19 +173,38 @@ export class ShapeResolver {
     }
     const placed = await this.place(params, 'verified');
     if ('answer' in placed) return { kind: 'answer', answer: placed.answer };
-    const { shape, shard } = placed;
-    const { handle, created } = await store.getOrCreate(shard, {
-      digest: shape.digest,
-      definition: shape.definition,
-      fingerprint: shape.fingerprint,
-      chunkBytes: this.#options.chunkBytes,
-      compaction: params.compaction,
-    });
+    const { shard } = placed;
+    const made = await this.#getOrCreate(placed, params.compaction);
+    if ('kind' in made) return { kind: 'answer', answer: made };
+    const { handle, created } = made;
     // The owner of the shard would notice by itself, only later.
     if (created) {
       hints.publish(shardHintSubject(shard.source, shard.incarnation, shard.shard), encodeShardHint([handle]));
     }
     return { kind: 'target', target: { ...placed, handle } };
+  }
+
+  async #getOrCreate(
+    { shape, shard }: Placed,
+    compaction: boolean,
+  ): Promise<{ readonly handle: string; readonly created: boolean } | Failure> {
+    const { store, creations } = this.#deps;
+    const { digest, definition, fingerprint } = shape;
+    const key = `${shard.incarnation} ${digest}`;
+    const request = { digest, definition, fingerprint, chunkBytes: this.#options.chunkBytes, compaction };
+    if (this.#creating.has(key)) return store.getOrCreate(shard, request);
+    const refused = creations.begin();
+    if (refused !== undefined) return refused;
+    this.#creating.add(key);
+    let created = false;
+    try {
+      const made = await store.getOrCreate(shard, request);
+      created = made.created;
+      return made;
+    } finally {
+      this.#creating.delete(key);
+      creations.done(created);
+    }
   }
 
   #notReady(): Answer {

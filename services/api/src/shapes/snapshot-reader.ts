@@ -4,7 +4,7 @@ import type { Clock } from '@shapecast/service-kit';
 import type { ShapeHead, ShardId, SnapshotRead } from '@shapecast/shape-store';
 import type { HeadWatcher } from '../live/head-watcher.ts';
 import { streamedBody, wholeBody, type Body } from './body.ts';
-import type { ChunkCache } from './chunk-cache.ts';
+import type { SourceChunks } from './chunk-cache.ts';
 import type { ShapeData } from './damage-guard.ts';
 import type { Cancellable } from './shape-resolver.ts';
 
@@ -15,7 +15,7 @@ const STALL_MS = 90_000;
 
 interface SnapshotReaderDeps {
   readonly store: ShapeData;
-  readonly cache: ChunkCache;
+  readonly cache: SourceChunks;
   readonly watcher: HeadWatcher;
   readonly clock: Clock;
 }

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { openMemoryMessaging, type Messaging } from '@shapecast/messaging';
 import { silentLogger, systemClock, type Clock } from '@shapecast/service-kit';
 import type { ColumnInfo, RelationInfo } from '@shapecast/shape';
 import { openMemoryShapeStore, type ShapeStore } from '@shapecast/shape-store';
 import { createApi, type Api, type ApiOptions } from '../api.ts';
 import { RouterStandIn } from './router-stand-in.ts';
+import { sendTo, type Reply, type SendInit } from './send.ts';
+
+export type { Reply } from './send.ts';
 
 const column = (name: string, attnum: number, extra: Partial<ColumnInfo> = {}): ColumnInfo => ({
   name,
@@ -22,7 +24,7 @@ const column = (name: string, attnum: number, extra: Partial<ColumnInfo> = {}): 
 });
 const id = column('id', 1, { typeOid: 23, typeName: 'int4', notNull: true, pkIndex: 0 });
 
-const ITEMS: RelationInfo = {
+export const ITEMS: RelationInfo = {
   oid: 16_400,
   schema: 'public',
   name: 'items',
@@ -54,17 +56,15 @@ export const change = (number: number, lsn: bigint, op = 0, last = true) =>
     },
   });
 
-export interface Reply {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly text: string;
-  readonly json: Message[];
-}
-
-interface Message {
-  readonly key?: string;
-  readonly headers: Readonly<Record<string, unknown>>;
-}
+/** On any free port of loopback; waits that tests see the end of. */
+export const QUICK_OPTIONS = {
+  port: 0,
+  host: '127.0.0.1',
+  secrets: [],
+  longPollTimeoutMs: 2_000,
+  readyTimeoutMs: 300,
+  maxRequestsPerConnection: 0,
+} as const satisfies Partial<ApiOptions>;
 
 /** An API over memory, listening on loopback, with a stand-in for the rest of the cluster. */
 export class ApiFixture {
@@ -91,12 +91,7 @@ export class ApiFixture {
       { messaging: this.messaging, store: this.store, clock: deps.clock ?? systemClock, log: silentLogger },
       {
         source,
-        port: 0,
-        host: '127.0.0.1',
-        secrets: [],
-        longPollTimeoutMs: 2_000,
-        readyTimeoutMs: 300,
-        maxRequestsPerConnection: 0,
+        ...QUICK_OPTIONS,
         ...options,
       },
     );
@@ -124,30 +119,8 @@ export class ApiFixture {
   }
 
   /** The path goes out as it is: `fetch` would tidy it up. */
-  send(
-    path: string,
-    init: { method?: string; headers?: Record<string, string>; body?: string; signal?: AbortSignal } = {},
-  ): Promise<Reply> {
-    return new Promise((resolve, reject) => {
-      const { method = 'GET', headers = {}, signal } = init;
-      const req = httpRequest(
-        { host: '127.0.0.1', port: this.api.port, path, method, headers, ...(signal === undefined ? {} : { signal }) },
-        (res) => {
-          const parts: Buffer[] = [];
-          res.on('data', (part: Buffer) => parts.push(part));
-          res.on('error', reject);
-          res.on('aborted', () => reject(new Error('the body broke off')));
-          res.on('end', () => {
-            const text = Buffer.concat(parts).toString();
-            const isJson = res.headers['content-type']?.startsWith('application/json') === true && text !== '';
-            const json = isJson ? (JSON.parse(text) as Message[]) : [];
-            resolve({ status: res.statusCode ?? 0, headers: res.headers, text, json });
-          });
-        },
-      );
-      req.on('error', reject);
-      req.end(init.body);
-    });
+  async send(path: string, init: SendInit = {}): Promise<Reply> {
+    return sendTo(this.api.port, path, init);
   }
 
   /** The handle of the shape a query means, read from its beginning. */

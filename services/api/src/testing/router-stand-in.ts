@@ -6,10 +6,12 @@ import {
   decodeShardHint,
   encodeShardHint,
   introspectSubject,
+  processKey,
   shardHintSubject,
   tableKey,
   type LeaderRecord,
   type Messaging,
+  type ProcessRecord,
   type RouterRecord,
   type SourceRecord,
 } from '@shapecast/messaging';
@@ -105,6 +107,8 @@ export class RouterStandIn {
     });
     const routers = await registries.open<RouterRecord>(BUCKETS.routers.name);
     await routers.put(`${this.#source}.r1`, { id: 'r1', owned: [0, 1] });
+    const processes = await registries.open<ProcessRecord>(BUCKETS.processes.name);
+    await processes.put(processKey('r1'), { v: 1, id: 'r1' });
     await this.lead(true);
   }
 

@@ -3,9 +3,13 @@ import { isShapecastError } from '@shapecast/errors';
 import { parseReplicatorConfig } from '@shapecast/replicator';
 import { parseRouterConfig } from '@shapecast/router';
 import { configNotices, type ConfigNotice, type Environment } from '@shapecast/service-kit';
-import { EXIT, textOf, WrongUsage, type Command } from '../command.ts';
+import { processEnvironment, registrySources } from '@shapecast/sources';
+import { EXIT, textOf, WrongUsage, type Command, type ExitCode, type World } from '../command.ts';
+import { readSources } from '../sources/source-file.ts';
 
-const PARSERS: Readonly<Record<string, (env: Environment) => unknown>> = {
+type Role = 'api' | 'router' | 'replicator';
+
+const PARSERS: Readonly<Record<Role, (env: Environment) => unknown>> = {
   api: parseApiConfig,
   router: parseRouterConfig,
   replicator: parseReplicatorConfig,
@@ -14,14 +18,18 @@ const PARSERS: Readonly<Record<string, (env: Environment) => unknown>> = {
 export const configValidate: Command = {
   flags: {
     role: { type: 'string', value: 'ROLE', about: 'api, router, replicator or all; all unless given.' },
+    sources: { type: 'string', value: 'FILE', about: 'A sources file to check, and nothing else.' },
     json: { type: 'boolean', about: 'Problems and notices as JSON.' },
   },
-  async run(values, { env, out }) {
+  async run(values, world) {
+    const { env, out } = world;
+    const file = textOf(values, 'sources');
+    if (file !== undefined) return validateSources(file, values['json'] === true, world);
     const role = textOf(values, 'role') ?? 'all';
-    if (role !== 'all' && !Object.hasOwn(PARSERS, role)) {
+    if (role !== 'all' && !isRole(role)) {
       throw new WrongUsage('--role expects api, router, replicator or all.');
     }
-    const roles = role === 'all' ? Object.keys(PARSERS) : [role];
+    const roles = role === 'all' ? (Object.keys(PARSERS) as Role[]) : [role];
     const problems = problemsOf(roles, env);
     const notices = configNotices(env);
     if (values['json'] === true) out(JSON.stringify({ ok: problems.length === 0, problems, notices }, undefined, 2));
@@ -34,6 +42,24 @@ export const configValidate: Command = {
   },
 };
 
+function isRole(text: string): text is Role {
+  return Object.hasOwn(PARSERS, text);
+}
+
+/** As replicators read it, with the files and variables it names, as far as they are here. */
+function validateSources(path: string, json: boolean, { env, out }: World): ExitCode {
+  const parsed = readSources(path, env, 'sources');
+  const problems = parsed.ok ? [] : parsed.problems;
+  const sources = parsed.ok ? [...parsed.sources.keys()] : [];
+  if (json) out(JSON.stringify({ ok: parsed.ok, problems, sources }, undefined, 2));
+  else {
+    for (const problem of problems) out(`error   ${problem}`);
+    const count = sources.length === 1 ? '1 source' : `${sources.length} sources`;
+    out(parsed.ok ? `The sources file is fine: ${count}.` : `${problems.length} problems`);
+  }
+  return parsed.ok ? EXIT.ok : EXIT.failed;
+}
+
 interface Problem {
   /** Begins with its variable; never has its value. */
   readonly problem: string;
@@ -41,7 +67,7 @@ interface Problem {
 }
 
 /** One that several roles have is told once. */
-function problemsOf(roles: readonly string[], env: Environment): readonly Problem[] {
+function problemsOf(roles: readonly Role[], env: Environment): readonly Problem[] {
   const found = new Map<string, string[]>();
   for (const role of roles) {
     for (const problem of parse(role, env)) found.set(problem, [...(found.get(problem) ?? []), role]);
@@ -49,9 +75,18 @@ function problemsOf(roles: readonly string[], env: Environment): readonly Proble
   return [...found].map(([problem, affected]) => ({ problem, roles: affected }));
 }
 
-function parse(role: string, env: Environment): readonly string[] {
+function parse(role: Role, env: Environment): readonly string[] {
+  // Wrong or not, it says which settings there have to be.
+  const many = env['SHAPECAST_SOURCES'] === 'registry';
+  return [
+    ...problemsOfParsing(() => registrySources(role, env)),
+    ...problemsOfParsing(() => PARSERS[role](many ? processEnvironment(env) : env)),
+  ];
+}
+
+function problemsOfParsing(read: () => unknown): readonly string[] {
   try {
-    PARSERS[role]?.(env);
+    read();
     return [];
   } catch (error) {
     if (!isShapecastError(error, 'INVALID_CONFIG')) throw error;

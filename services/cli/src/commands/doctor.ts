@@ -1,8 +1,9 @@
 import { styleText } from 'node:util';
-import { EXIT, secondsOf, urlOf, WrongUsage, type Command, type World } from '../command.ts';
+import { EXIT, secondsOf, textOf, urlOf, WrongUsage, type Command, type World } from '../command.ts';
 import { examine } from '../doctor/examine.ts';
 import type { Finding, Status } from '../doctor/finding.ts';
 import { table } from '../output/table.ts';
+import { SOURCES_FLAGS, worldOfSource } from '../sources/one-source.ts';
 
 const TIMEOUT_MS = 15_000;
 const SERVERS = ['DATABASE_URL', 'SHAPECAST_NATS_URL', 'SHAPECAST_REDIS_URL'];
@@ -12,14 +13,16 @@ export const doctor: Command = {
     api: { type: 'string', value: 'URL', about: 'Address of the API, to check it, too.' },
     json: { type: 'boolean', about: 'The findings as JSON.' },
     timeout: { type: 'string', value: 'SECONDS', about: 'How long each server may take; 15 unless given.' },
+    ...SOURCES_FLAGS,
   },
-  async run(values, world) {
+  async run(values, given) {
+    const world = worldOfSource(values, given);
     const apiUrl = urlOf(values, 'api');
     const timeoutMs = secondsOf(values, 'timeout', TIMEOUT_MS);
     if (apiUrl === undefined && SERVERS.every((name) => !world.env[name])) {
       throw new WrongUsage(`There is nothing to check: set ${SERVERS.join(', ')}, or give --api.`);
     }
-    const findings = await examine(world, { apiUrl, timeoutMs });
+    const findings = await examine(world, { apiUrl, sourceId: textOf(values, 'source-id'), timeoutMs });
     const failed = findings.some(({ status }) => status === 'fail');
     if (values['json'] === true) world.out(JSON.stringify({ ok: !failed, findings }, undefined, 2));
     else report(findings, world);

@@ -3,6 +3,7 @@ import { askProcesses, type ProcessReport } from '../lag/ask-processes.ts';
 import { measureLag, type LagReport } from '../lag/measure-lag.ts';
 import { sizeText } from '../output/quantities.ts';
 import { table } from '../output/table.ts';
+import { SOURCES_FLAGS, worldOfSource } from '../sources/one-source.ts';
 
 const TIMEOUT_MS = 15_000;
 
@@ -11,8 +12,10 @@ export const lag: Command = {
     health: { type: 'string', value: 'URLS', about: 'Health ports of processes to ask, too, separated by commas.' },
     timeout: { type: 'string', value: 'SECONDS', about: 'How long the servers may take; 15 unless given.' },
     json: { type: 'boolean', about: 'The figures as JSON.' },
+    ...SOURCES_FLAGS,
   },
-  async run(values, world) {
+  async run(values, given) {
+    const world = worldOfSource(values, given);
     const urls = healthUrls(values);
     const late = new AbortController();
     const timeoutMs = secondsOf(values, 'timeout', TIMEOUT_MS);

@@ -14,6 +14,7 @@ import { failureOf } from '../doctor/failure.ts';
 import { readShape, type ShapeReading } from '../http/read-shape.ts';
 import { durationText, sizeText } from '../output/quantities.ts';
 import { table } from '../output/table.ts';
+import { SOURCE_FLAG } from '../sources/one-source.ts';
 
 const TIMEOUT_MS = 60_000;
 
@@ -29,17 +30,17 @@ export const smoke: Command = {
       about: 'File with the secret; the first of ELECTRIC_SECRET unless given.',
     },
     timeout: { type: 'string', value: 'SECONDS', about: 'How long it may take; 60 unless given.' },
+    ...SOURCE_FLAG,
     json: { type: 'boolean', about: 'The figures as JSON.' },
   },
   async run(values, world) {
     requiredText(values, 'api');
     const names = ['table', 'where', 'columns'] as const;
     requiredText(values, 'table');
+    const given = names.map((name) => [name, textOf(values, name)] as const);
+    const all = [...given, ['source_id', textOf(values, 'source-id')] as const];
     const parameters = Object.fromEntries(
-      names.flatMap((name) => {
-        const text = textOf(values, name);
-        return text === undefined ? [] : [[name, text]];
-      }),
+      all.flatMap(([name, text]) => (text === undefined ? [] : [[name, text] as const])),
     );
     const address = { url: urlOf(values, 'api') as string, parameters, secret: secretOf(values, world) };
     const { clock } = world;

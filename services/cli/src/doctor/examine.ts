@@ -14,6 +14,8 @@ import { natsSettings, postgresSettings, redisSettings, type Settings } from './
 
 export interface ExamineOptions {
   readonly apiUrl: string | undefined;
+  /** Whose health the API is asked for; undefined with one source. */
+  readonly sourceId: string | undefined;
   /** How long each server may take for all its checks. */
   readonly timeoutMs: number;
 }
@@ -22,7 +24,7 @@ export interface ExamineOptions {
 export async function examine(world: World, options: ExamineOptions): Promise<readonly Finding[]> {
   const { env } = world;
   const [pg, nats, redis] = [postgresSettings(env), natsSettings(env), redisSettings(env)];
-  const { apiUrl } = options;
+  const { apiUrl, sourceId } = options;
   const look = new Examination(world, options.timeoutMs);
   const found = await Promise.all([
     look.run('pg', pg, (config, signal) => postgresFindings(config, world, signal)),
@@ -31,7 +33,7 @@ export async function examine(world: World, options: ExamineOptions): Promise<re
     look.run(
       'api',
       apiUrl === undefined ? { kind: 'unset', variable: '--api' } : { kind: 'read', config: apiUrl },
-      (url, signal) => judgeApi(url, world.fetch, signal),
+      (url, signal) => judgeApi({ url, sourceId }, world.fetch, signal),
     ),
   ]);
   const all = [...judgeSettings(pg, nats, redis), ...found.flat()];

@@ -6,9 +6,20 @@ export interface HealthAnswer {
 
 const STATES: readonly unknown[] = ['active', 'waiting', 'starting'];
 
-/** Asks the API how it is. `url` has no slash at its end. Throws what `fetch` throws, with the cause as its message. */
-export async function askHealth(url: string, get: typeof fetch, signal: AbortSignal): Promise<HealthAnswer> {
-  const response = await answerOf(() => get(`${url}/v1/health`, { signal }));
+/** Of the API, without a slash at its end; and whose health is asked for, where there are several sources. */
+export interface HealthPlace {
+  readonly url: string;
+  readonly sourceId: string | undefined;
+}
+
+/** Asks the API how it is. Throws what `fetch` throws, with the cause as its message. */
+export async function askHealth(
+  { url, sourceId }: HealthPlace,
+  get: typeof fetch,
+  signal: AbortSignal,
+): Promise<HealthAnswer> {
+  const query = sourceId === undefined ? '' : `?source_id=${encodeURIComponent(sourceId)}`;
+  const response = await answerOf(() => get(`${url}/v1/health${query}`, { signal }));
   const text = await response.text();
   return { code: response.status, status: stateOf(text) };
 }

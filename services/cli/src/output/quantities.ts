@@ -30,3 +30,11 @@ export function namesText(names: readonly string[], most = 5): string {
   const rest = names.length - most;
   return rest > 0 ? `${names.slice(0, most).join(', ')} and ${rest} more` : names.join(', ');
 }
+
+export function numberText(value: number | undefined): string {
+  return value === undefined ? '-' : String(Math.round(value * 10) / 10);
+}
+
+export function rateText(perSecond: number | undefined): string {
+  return perSecond === undefined ? '-' : `${numberText(perSecond)}/s`;
+}

@@ -1,4 +1,4 @@
-import { BUCKETS, type Registry, type RouterRecord, type Messaging, type SourceSleep } from '@shapecast/messaging';
+import { readLiveRouters, type Messaging, type SourceSleep } from '@shapecast/messaging';
 import type { Clock, Logger } from '@shapecast/service-kit';
 import type { Progress } from '../progress.ts';
 import { Idleness } from './idleness.ts';
@@ -27,7 +27,6 @@ export class IdleWatch {
   readonly #deps: IdleWatchDeps;
   readonly #options: IdleWatchOptions;
   readonly #idle: Idleness;
-  #routers: Registry<RouterRecord> | undefined;
 
   constructor(deps: IdleWatchDeps, options: IdleWatchOptions, start: ConstructorParameters<typeof Idleness>[1]) {
     this.#deps = deps;
@@ -68,10 +67,8 @@ export class IdleWatch {
   async #due(): Promise<boolean> {
     const { clock, progress, messaging } = this.#deps;
     if (!this.#idle.due(clock.now(), progress())) return false;
-    const { name, ttlMs } = BUCKETS.routers;
-    this.#routers ??= await messaging.registries.open<RouterRecord>(name, { ttlMs });
-    const routers = await this.#routers.list(`${this.#options.sourceId}.`);
-    if (!routers.some(({ value }) => value.busy === true)) return true;
+    const routers = await readLiveRouters(messaging.registries, this.#options.sourceId);
+    if (!routers.some(({ busy }) => busy === true)) return true;
     this.happened();
     return false;
   }

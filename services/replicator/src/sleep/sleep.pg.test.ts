@@ -1,5 +1,5 @@
 import { silentLogger, systemClock } from '@shapecast/service-kit';
-import { BUCKETS, SourceSleep, type RouterRecord } from '@shapecast/messaging';
+import { BUCKETS, SourceSleep, type RouterRecord, processKey, type ProcessRecord } from '@shapecast/messaging';
 import { sharedNatsUrl, startPostgres, waitFor, type TestServer } from '@shapecast/testkit';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Replicator } from '../replicator.ts';
@@ -89,7 +89,10 @@ describe('a source where nothing happens', () => {
     await open();
     const { name, ttlMs } = BUCKETS.routers;
     const routers = await world.messaging.registries.open<RouterRecord>(name, { ttlMs });
-    await routers.put(`${world.source}.r`, { id: 'r', owned: [], busy: true });
+    await routers.put(`${world.source}.r`, { id: world.source, owned: [], busy: true });
+    const { processes } = BUCKETS;
+    const alive = await world.messaging.registries.open<ProcessRecord>(processes.name, { ttlMs: processes.ttlMs });
+    await alive.put(processKey(world.source), { v: 1, id: world.source });
     const one = await started('one', 100);
     await waitFor(() => leads(one));
     const { epoch } = report(one);

@@ -15,6 +15,8 @@ interface TrimmerDeps {
   readonly registries: Registries;
   /** What Postgres was told that it may forget. What it might send again stays, to be compared with (spec R 6.5 C5). */
   readonly confirmed: () => Lsn;
+  /** Sequence of the last record that is known to be stored: nobody else makes the stream grow. */
+  readonly storedSeq?: () => number;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -51,6 +53,8 @@ export class Trimmer {
   readonly #alarms = new TrimAlarms();
   readonly #complaints: Complaints;
   #report: TrimReport | undefined;
+  /** Where the stream ended when it was looked at last and was far from full. */
+  #glancedAt: number | undefined;
 
   constructor(deps: TrimmerDeps, options: TrimmerOptions) {
     this.#deps = deps;
@@ -71,7 +75,7 @@ export class Trimmer {
     for (let round = 0; !signal.aborted; round += 1) {
       try {
         // A stream that fills up does not wait for its turn.
-        if (round % glances === 0 || isPressed(await this.#deps.stream.info())) await this.look();
+        if (round % glances === 0 || (await this.#fillsUp())) await this.look();
         this.#complaints.worked();
       } catch (err) {
         // NATS is away: the stream will not have grown either.
@@ -79,6 +83,15 @@ export class Trimmer {
       }
       await clock.sleep(glanceMs, signal).catch(() => undefined);
     }
+  }
+
+  /** Does not ask again while nothing was added: most streams are idle, and there may be many. */
+  async #fillsUp(): Promise<boolean> {
+    const seq = this.#deps.storedSeq?.();
+    if (seq !== undefined && seq === this.#glancedAt) return false;
+    const pressed = isPressed(await this.#deps.stream.info());
+    this.#glancedAt = pressed ? undefined : seq;
+    return pressed;
   }
 
   /** One look, and the trimming that follows from it. Throws STREAM_UNAVAILABLE. */

@@ -14,10 +14,13 @@ interface OwnedCursor {
   readonly id: ShardId;
   /** Where the owner stands, without asking anybody: nothing is asked while it stays. */
   readonly cursorSeq: () => number;
+  /** Nothing but progress comes: it is not worth noting often. */
+  readonly quiet?: () => boolean;
 }
 
 /** Time between two looks; every wait is between half and one and a half of it. */
 const LOOK_MS = 2_000;
+const QUIET_MS = 60_000;
 
 /**
  * Notes how far a shard has come for sure, outside of the store, until `signal` aborts (spec R 12.4.3): what the tx stream holds before
@@ -29,6 +32,7 @@ export async function keepDurableCursor(deps: DurableDeps, shard: OwnedCursor, s
   const note = new DurableCursorNote(registries, shard.id);
   let claimed = false;
   let noted: ShardCursor | undefined;
+  let notedAt = -Infinity;
 
   async function claim(): Promise<void> {
     const meta = await store.readMeta(shard.id);
@@ -44,11 +48,13 @@ export async function keepDurableCursor(deps: DurableDeps, shard: OwnedCursor, s
   async function look(): Promise<void> {
     if (!claimed) await claim();
     if (!claimed || shard.cursorSeq() === noted?.seq) return;
+    if (shard.quiet?.() && noted !== undefined && clock.now() - notedAt < QUIET_MS) return;
     const cursor = await store.durableCursor(shard.id);
     if (cursor === undefined || signal.aborted) return;
     // Also when it is behind what was noted: then the store has gone back.
     claimed = await note.note(recordOf(cursor, clock));
     noted = claimed ? cursor : undefined;
+    notedAt = clock.now();
   }
 
   const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));

@@ -44,7 +44,7 @@ describe('everything is lost', () => {
     const { redis, world } = await start({ shards: 2 });
     const count = Number(process.env['SHAPECAST_TEST_LOST_SHAPES'] ?? 100);
     const concurrency = 4;
-    await world.startRouter('one', { snapshotConcurrency: concurrency });
+    await world.startRouter('one', { quotas: { snapshotSlots: concurrency } });
     const before = await keepAlive(world, count);
     world.snapshots.most = world.snapshots.taken = 0;
     await redisCommand(redis.port, 'FLUSHALL');

@@ -1,5 +1,5 @@
 import type { SourceDatabase } from '@shapecast/change-source';
-import { BUCKETS, SourceFormats, type Registries, type RouterRecord, type SourceRecord } from '@shapecast/messaging';
+import { SourceFormats, type Registries, type RouterRecord, type SourceRecord } from '@shapecast/messaging';
 import type { Clock, Logger } from '@shapecast/service-kit';
 import type { ShapeStore } from '@shapecast/shape-store';
 import { Latch } from '../latch.ts';
@@ -16,7 +16,10 @@ interface AdmissionDeps {
 
 interface AdmissionOptions {
   readonly source: string;
-  readonly routerId: string;
+  /** The other live routers, once they are known. */
+  readonly others: () => Promise<readonly RouterRecord[]>;
+  /** How often it is looked whose the store is, and what may be written. */
+  readonly lookMs?: number | undefined;
   /** What is granted has changed. */
   readonly onChange: () => void;
 }
@@ -36,20 +39,16 @@ export class Admission {
   readonly #clock: Clock;
   readonly #changed = new Latch();
 
-  constructor(deps: AdmissionDeps, { source, routerId, onChange }: AdmissionOptions) {
+  constructor(deps: AdmissionDeps, { source, others, lookMs, onChange }: AdmissionOptions) {
     const changed = () => {
       this.#changed.set();
       onChange();
     };
     this.#clock = deps.clock;
-    const others = async () => {
-      const { name, ttlMs } = BUCKETS.routers;
-      const routers = await deps.registries.open<RouterRecord>(name, { ttlMs });
-      return (await routers.list(`${source}.`)).map(({ value }) => value).filter(({ id }) => id !== routerId);
-    };
-    this.#claim = new StoreClaim(deps, { source, others, onChange: changed });
+    const paced = lookMs === undefined ? {} : { lookMs };
+    this.#claim = new StoreClaim(deps, { source, others, onChange: changed, ...paced });
     this.#database = new DatabaseCheck(deps, changed);
-    this.#formats = new SourceFormats(deps, { source, role: 'router' });
+    this.#formats = new SourceFormats(deps, { source, role: 'router', ...paced });
     this.#formats.onChange(changed);
     void this.#formats.looked.then(() => {
       this.#formatsKnown = true;

@@ -54,6 +54,18 @@ export function reportMatching(shards: Iterable<ShardIndex>): MatchingReport {
   return { tables: chosen.map(({ parts }) => reportTable(parts)), tablesLeftOut: byTable.size - chosen.length };
 }
 
+/** Different clauses that no index serves, of the table that has most of them. Costs next to nothing. */
+export function mostScannedClauses(shards: Iterable<ShardIndex>): number {
+  const byTable = new Map<number, number>();
+  for (const shard of shards) {
+    for (const table of shard.tables()) {
+      const { oid } = table.relation;
+      byTable.set(oid, (byTable.get(oid) ?? 0) + scannedSize(table));
+    }
+  }
+  return Math.max(0, ...byTable.values());
+}
+
 function reportTable(parts: readonly TableShapes[]): TableMatching {
   const { schema, name } = (parts[0] as TableShapes).relation;
   const reports = parts.map(({ matcher }) => matcher.report());

@@ -29,6 +29,12 @@ export const TREE_CHANGED: ShapeFailure = {
   message: 'The partitions of the table changed.',
 };
 
+function refusalOf(maxScannedClauses: number): ShapeFailure {
+  const condition = 'Add an equality, range, prefix or array condition to the where clause.';
+  const message = `This table has too many where clauses that no index serves (limit ${maxScannedClauses}). ${condition}`;
+  return { code: 'SCAN_LIMIT_EXCEEDED' satisfies ErrorCode, message };
+}
+
 const NO_SHAPES: ReadonlySet<RoutedShape> = new Set();
 
 /**
@@ -52,22 +58,32 @@ export class ShardIndex {
   /** Shapes that were not held against the catalog yet since they came here. For the reconciler, which takes them out. */
   readonly unreviewed = new Set<RoutedShape>();
   /** Why shapes end that are one too many for their table. */
-  readonly refusal: ShapeFailure;
+  refusal: ShapeFailure;
+  readonly #shards: number;
+  #maxScanned: number;
 
   constructor(options: ShardIndexOptions = {}) {
     const { seed = 0, maxScannedClauses = DEFAULT_MAX_SCANNED_CLAUSES, shards = 1 } = options;
+    this.#shards = shards;
+    this.#maxScanned = Math.ceil(maxScannedClauses / shards);
+    this.refusal = refusalOf(maxScannedClauses);
     this.#onEvaluationError = options.onEvaluationError;
     this.#onRelationBelow = options.onRelationBelow;
-    const maxScanned = Math.ceil(maxScannedClauses / shards);
     this.#context = {
       seed,
-      maxScanned,
+      maxScanned: () => this.#maxScanned,
       refuse: (shape) => this.#ending.set(shape, this.refusal),
       failed: (shape, error) => this.#failed(shape, error),
     };
-    const condition = 'Add an equality, range, prefix or array condition to the where clause.';
-    const message = `This table has too many where clauses that no index serves (limit ${maxScannedClauses}). ${condition}`;
-    this.refusal = { code: 'SCAN_LIMIT_EXCEEDED' satisfies ErrorCode, message };
+  }
+
+  /** As of `ShardIndexOptions.maxScannedClauses`. With less than before, shapes end with the next change of their table. */
+  limitScans(maxScannedClauses: number): void {
+    const maxScanned = Math.ceil(maxScannedClauses / this.#shards);
+    this.refusal = refusalOf(maxScannedClauses);
+    if (maxScanned === this.#maxScanned) return;
+    this.#maxScanned = maxScanned;
+    this.#tables.clear();
   }
 
   get size(): number {
@@ -215,7 +231,7 @@ export class ShardIndex {
     if (!isAncestor(relation))
       for (const shape of this.#byName.get(nameKey(relation.schema, relation.name)) ?? []) shapes.add(shape);
     // Where the limit does not suffice for all, the oldest stay.
-    const mayRefuse = shapes.size > this.#context.maxScanned;
+    const mayRefuse = shapes.size > this.#maxScanned;
     return mayRefuse ? [...shapes].sort(byAge) : [...shapes];
   }
 

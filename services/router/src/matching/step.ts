@@ -83,6 +83,7 @@ export class Step {
   #visible: Position | undefined;
   #watermark: Lsn | undefined;
   #xmin: bigint | undefined;
+  #commitTimeUs: bigint | undefined;
   #bytes = 0;
   #blind = false;
   /** Of the change at hand; a field, so that the callbacks are made once per step. */
@@ -120,6 +121,11 @@ export class Step {
 
   get seq(): number {
     return this.#seq;
+  }
+
+  /** Of the last transaction that becomes visible, microseconds since 1970 on the clock of Postgres; undefined: none does. */
+  get commitTimeUs(): bigint | undefined {
+    return this.#commitTimeUs;
   }
 
   get rotations(): ReadonlyMap<string, ShapeFailure> {
@@ -214,7 +220,9 @@ export class Step {
     if (!this.#blind) for (const change of changes) this.#apply(change, open);
     const last = changes.at(-1) as Change;
     this.#position = { lsn: part.lsn, op: last.op };
-    if (part.commit) this.#commit(last);
+    if (!part.commit) return;
+    this.#commitTimeUs = part.commitTimeUs;
+    this.#commit(last);
   }
 
   #apply(change: Change, open: OpenTransaction): void {

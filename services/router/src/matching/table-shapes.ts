@@ -22,7 +22,7 @@ export interface TableShapes {
 /** What the tables of a shard have in common. */
 export interface TableContext {
   readonly seed: number;
-  readonly maxScanned: number;
+  readonly maxScanned: () => number;
   refuse(shape: RoutedShape): void;
   failed(shape: RoutedShape, error: unknown): void;
 }
@@ -42,7 +42,8 @@ export class Table implements TableShapes {
   constructor(relation: Relation, context: TableContext) {
     this.relation = relation;
     this.#context = context;
-    const { seed, maxScanned } = context;
+    const { seed } = context;
+    const maxScanned = context.maxScanned();
     const onEvaluationError = (shape: RoutedShape, error: unknown): void => context.failed(shape, error);
     this.matcher = new TableIndex(relation.columns, { seed, maxScanned, byTicket: true, onEvaluationError });
     this.#columns = relation.columns.map((column) => column.name);

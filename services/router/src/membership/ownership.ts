@@ -12,6 +12,7 @@ interface HeldShards {
 }
 
 interface OwnershipOptions {
+  readonly source: string;
   readonly routerId: string;
   /** How long an owner has to release a shard that its next owner is prepared for. */
   readonly handoverMs: number;
@@ -22,6 +23,7 @@ export class Ownership {
   readonly #deps: { readonly membership: Membership; readonly clock: Clock };
   readonly #options: OwnershipOptions;
   #wanted: ReadonlySet<number> | undefined;
+  #settled = false;
 
   constructor(deps: { readonly membership: Membership; readonly clock: Clock }, options: OwnershipOptions) {
     this.#deps = deps;
@@ -33,18 +35,21 @@ export class Ownership {
     return this.#wanted;
   }
 
+  /** Nothing was left to be done when it was looked at last. */
+  get settled(): boolean {
+    return this.#settled;
+  }
+
   /** Does what is to be done now about the `count` shards of the source. Called again whenever something may have changed. */
   reconcile(shards: HeldShards, count: number): void {
     const { membership, clock } = this.#deps;
-    const { routerId: id, handoverMs } = this.#options;
+    const { source, routerId: id, handoverMs } = this.#options;
     // What this router owns it keeps: perhaps nobody reaches the registry. Whoever does may have taken it, and is let have it.
     if (!membership.current) return;
     const preparing = shards.preparing();
-    const plan = planShards(count, membership.live, {
-      id,
-      holding: shards.holding(),
-      prepared: new Set([...preparing].flatMap(([shard, since]) => (since === undefined ? [] : [shard]))),
-    });
+    const prepared = new Set([...preparing].flatMap(([shard, since]) => (since === undefined ? [] : [shard])));
+    const plan = planShards(count, membership.live, { id, holding: shards.holding(), prepared }, source);
+    this.#settled = plan.release.length + plan.prepare.length + plan.take.length + preparing.size === 0;
     this.#wanted = plan.wanted;
     for (const shard of preparing.keys()) {
       if (!plan.prepare.includes(shard) && !plan.take.includes(shard)) shards.drop(shard);

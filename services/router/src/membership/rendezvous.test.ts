@@ -53,6 +53,15 @@ describe('assignShards', () => {
     );
   });
 
+  test('4.7 no router has the first shard of all sources by chance, and many small sources are spread evenly', () => {
+    const ids = ['one', 'two', 'three', 'four'];
+    const owners = Array.from({ length: 1_000 }, (_, i) => assignShards(8, named(ids), `source-${i}`));
+    const firsts = ids.map((id) => owners.filter(([first]) => first === id).length);
+    for (const count of firsts) expect(count).toBeGreaterThan(200);
+    const single = Array.from({ length: 1_000 }, (_, i) => assignShards(1, named(ids), `source-${i}`)[0]);
+    for (const id of ids) expect(single.filter((owner) => owner === id).length).toBeGreaterThan(200);
+  });
+
   test('nobody lives: nobody owns', () => {
     expect(assignShards(8, [])).toEqual([]);
   });

@@ -8,9 +8,10 @@ interface Candidate {
 /**
  * Who owns which shard, computed alike by everybody from the same list of routers: each shard goes to the router that draws the
  * highest number for it, except that no router takes more than its even share. A router that comes or goes moves little more
- * than its own shards (spec R 13.1.2). What some have no room for goes to the others, unless nobody has.
+ * than its own shards (spec R 13.1.2). What some have no room for goes to the others, unless nobody has. Each source draws for itself, so
+ * that the first shards of many sources are not all with one router (spec O 4.7).
  */
-export function assignShards(shards: number, candidates: readonly Candidate[]): string[] {
+export function assignShards(shards: number, candidates: readonly Candidate[], source = ''): string[] {
   if (candidates.length === 0) return [];
   const room = new Map(candidates.map(({ id, most = Infinity }) => [id, most]));
   const all = [...room.values()].reduce((sum, most) => sum + Math.min(most, shards), 0);
@@ -25,7 +26,7 @@ export function assignShards(shards: number, candidates: readonly Candidate[]): 
     let bestDraw = -1;
     for (const router of routers) {
       if ((load.get(router) ?? 0) >= Math.min(share, roomOf(router))) continue;
-      const number = draw(router, shard);
+      const number = draw(`${source}/${router}/${shard}`);
       if (number > bestDraw || (number === bestDraw && best !== undefined && router < best)) {
         best = router;
         bestDraw = number;
@@ -38,9 +39,8 @@ export function assignShards(shards: number, candidates: readonly Candidate[]): 
 }
 
 /** FNV-1a with a final mix, so that neighbouring shards draw independently. 32 bits. */
-function draw(router: string, shard: number): number {
+function draw(text: string): number {
   let hash = 0x811c9dc5;
-  const text = `${router}/${shard}`;
   for (let i = 0; i < text.length; i += 1) {
     hash ^= text.charCodeAt(i);
     hash = Math.imul(hash, 0x01000193);

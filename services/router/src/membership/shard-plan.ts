@@ -25,8 +25,9 @@ export function planShards(
   shards: number,
   routers: readonly RouterRecord[],
   me: { readonly id: string; readonly holding: ReadonlySet<number>; readonly prepared: ReadonlySet<number> },
+  source = '',
 ): ShardPlan {
-  const owners = assignShards(shards, candidates(routers));
+  const owners = assignShards(shards, candidates(routers), source);
   const others = routers.filter(({ id }) => id !== me.id);
   const has = (shard: number) => others.some(({ owned }) => owned.includes(shard));
   const wanted = owners.flatMap((owner, shard) => (owner === me.id ? [shard] : []));

@@ -1,4 +1,4 @@
-import { BUCKETS, type Registries, type Registry, type ReturnRecord } from '@shapecast/messaging';
+import { BUCKETS, processKey, type Registries, type Registry, type ReturnRecord } from '@shapecast/messaging';
 import type { Clock, Logger } from '@shapecast/service-kit';
 
 interface SteadinessDeps {
@@ -24,9 +24,9 @@ export class Steadiness {
   #steadyAt = -Infinity;
   #returnedAt = -Infinity;
 
-  constructor(deps: SteadinessDeps, { source, routerId }: { readonly source: string; readonly routerId: string }) {
+  constructor(deps: SteadinessDeps, { routerId }: { readonly routerId: string }) {
     this.#deps = deps;
-    this.#key = `${source}.router-${routerId}`;
+    this.#key = processKey(routerId);
   }
 
   get unsteady(): boolean {

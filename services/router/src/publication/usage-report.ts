@@ -34,12 +34,17 @@ export class UsageReport {
   readonly #deps: UsageReportDeps;
   readonly #source: string;
   readonly #incarnation: number;
+  readonly #refreshMs: number;
   readonly #written = new Map<number, Written>();
   #usages: Registry<UsageRecord> | undefined;
   #failing = false;
 
-  constructor(deps: UsageReportDeps, stream: { readonly source: string; readonly incarnation: number }) {
+  constructor(
+    deps: UsageReportDeps,
+    stream: { readonly source: string; readonly incarnation: number; readonly refreshMs?: number },
+  ) {
     this.#deps = deps;
+    this.#refreshMs = stream.refreshMs ?? REFRESH_MS;
     this.#source = stream.source;
     this.#incarnation = stream.incarnation;
   }
@@ -68,7 +73,7 @@ export class UsageReport {
       const record = usageOf(index, epoch);
       const text = JSON.stringify(record);
       const written = this.#written.get(shard.shard);
-      if (written?.text === text && now - written.at < REFRESH_MS) continue;
+      if (written?.text === text && now - written.at < this.#refreshMs) continue;
       if (await this.#put(usageKey(this.#source, this.#incarnation, shard.shard), record)) {
         this.#written.set(shard.shard, { text, at: now });
       }

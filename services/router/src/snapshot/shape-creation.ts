@@ -4,6 +4,7 @@ import { isShapecastError, ShapecastError } from '@shapecast/errors';
 import type { RotationJournal } from '@shapecast/messaging';
 import { Backoff, emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
 import type { InterruptedSnapshot, ShapeFailure, ShapeRecord, ShapeStore, ShardId } from '@shapecast/shape-store';
+import type { SourceCounters } from '../quotas/source-counters.ts';
 import { underLease, type LeaseOptions } from './attempt-lease.ts';
 import type { ByteRate } from './byte-rate.ts';
 import type { Publications } from './publications.ts';
@@ -18,13 +19,16 @@ interface CreationDeps {
   readonly publications: Publications;
   readonly rate: ByteRate;
   readonly journal: Pick<RotationJournal, 'record'>;
+  readonly count: SourceCounters;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 export interface CreationOptions extends LeaseOptions {
-  readonly maxBytes: number;
+  readonly maxBytes: () => number;
   readonly resumableBytes: number;
+  /** Why no shape may begin now. */
+  readonly refusal: () => ShapecastError | undefined;
 }
 
 /** A shape to make live, and who wants to know. */
@@ -71,8 +75,8 @@ const PASSING: ReadonlySet<unknown> = new Set([
 export class ShapeCreator {
   readonly #deps: CreationDeps;
   readonly #options: CreationOptions;
-  /** By digest, until when. The oldest are forgotten first. */
-  readonly #tooLarge = new Map<string, number>();
+  /** By digest, until when, and for which limit. The oldest are forgotten first. */
+  readonly #tooLarge = new Map<string, { readonly until: number; readonly maxBytes: number }>();
 
   constructor(deps: CreationDeps, options: CreationOptions) {
     this.#deps = deps;
@@ -90,7 +94,7 @@ export class ShapeCreator {
   }
 
   async #snapshot(creation: Creation, signal: AbortSignal): Promise<CreationOutcome | 'taken'> {
-    const { store, clock } = this.#deps;
+    const { store, clock, count } = this.#deps;
     const { shard, shape, tell } = creation;
     const { handle, definition } = shape;
     const log = this.#deps.log.child({ shard: shard.shard, handle });
@@ -114,7 +118,9 @@ export class ShapeCreator {
         const interrupted = start === 'resumed' ? await this.#goOn(creation, token, progress, log) : undefined;
         const take = (until: AbortSignal) => this.#take(creation, token, progress, interrupted, until);
         await underLease(deps, lease, this.#options, signal, take);
-        const { rows, bytes, ageMs } = progress.report();
+        const { rows, bytes, ageMs, resumedAt = 0 } = progress.report();
+        count.snapshots += 1;
+        count.snapshotRows += rows - resumedAt;
         log.info({ rows, bytes, ms: ageMs }, 'snapshot taken');
         tell();
         return 'taken';
@@ -138,7 +144,10 @@ export class ShapeCreator {
           return 'over';
         }
         log.warn({ err }, 'shape could not be created');
-        if (isShapecastError(err, 'SNAPSHOT_TOO_LARGE')) this.#rememberTooLarge(shape.digest);
+        if (isShapecastError(err, 'SNAPSHOT_TOO_LARGE')) {
+          count.refuse('snapshotBytes');
+          this.#rememberTooLarge(shape.digest);
+        }
         const failure = failureOf(err);
         // One that nobody has read of may come to life again: it is not live, and its owner ends it (spec R 12.5.8).
         if (progress.readable) await this.#deps.journal.record([[handle, failure]]);
@@ -153,7 +162,10 @@ export class ShapeCreator {
   async #rotate({ shard, shape: { handle }, tell }: Creation, log: Logger): Promise<void> {
     await this.#deps.journal.record([[handle, INTERRUPTED]]);
     const rotated = await this.#deps.store.rotate(shard, handle, INTERRUPTED);
-    if (rotated) emitEvent(log, 'shape_rotated', { handle, reason: INTERRUPTED.message });
+    if (rotated) {
+      this.#deps.count.rotations += 1;
+      emitEvent(log, 'shape_rotated', { handle, reason: INTERRUPTED.message });
+    }
     tell();
   }
 
@@ -180,12 +192,11 @@ export class ShapeCreator {
     signal: AbortSignal,
   ): Promise<void> {
     const { shard, shape, tell, observe } = creation;
-    this.#refuseTooLarge(shape.digest);
+    if (interrupted === undefined) this.#refuse(shape.digest);
     const publication = new TablePublication(this.#deps.publications, shape, signal);
     await publication.ensure();
     await observe(shape.definition.oid, signal);
-    const { maxBytes, resumableBytes } = this.#options;
-    const limits = { maxBytes, resumableBytes };
+    const limits = { maxBytes: this.#options.maxBytes(), resumableBytes: this.#options.resumableBytes };
     const attempt = { shard, shape, publication, token, progress, interrupted, changed: tell, ...limits };
     await takeSnapshot(this.#deps, attempt, signal);
   }
@@ -208,10 +219,14 @@ export class ShapeCreator {
     }
   }
 
-  #refuseTooLarge(digest: string): void {
-    const until = this.#tooLarge.get(digest);
-    if (until === undefined) return;
-    if (until > this.#deps.clock.now()) {
+  /** Throws what keeps a shape from beginning. */
+  #refuse(digest: string): void {
+    const refusal = this.#options.refusal();
+    if (refusal) throw refusal;
+    const tooLarge = this.#tooLarge.get(digest);
+    if (tooLarge === undefined) return;
+    const { until, maxBytes } = tooLarge;
+    if (until > this.#deps.clock.now() && this.#options.maxBytes() <= maxBytes) {
       throw new ShapecastError('SNAPSHOT_TOO_LARGE', 'Snapshot exceeds the size limit', { refusedUntil: until });
     }
     this.#tooLarge.delete(digest);
@@ -219,7 +234,7 @@ export class ShapeCreator {
 
   #rememberTooLarge(digest: string): void {
     if (this.#tooLarge.has(digest)) return;
-    this.#tooLarge.set(digest, this.#deps.clock.now() + TOO_LARGE_MS);
+    this.#tooLarge.set(digest, { until: this.#deps.clock.now() + TOO_LARGE_MS, maxBytes: this.#options.maxBytes() });
     const [oldest] = this.#tooLarge.keys();
     if (this.#tooLarge.size > MAX_TOO_LARGE && oldest !== undefined) this.#tooLarge.delete(oldest);
   }

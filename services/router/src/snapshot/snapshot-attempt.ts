@@ -5,6 +5,7 @@ import { RowEncoder, snapshotEndMessage } from '@shapecast/protocol';
 import { catalogMismatch } from '@shapecast/shape';
 import type { InterruptedSnapshot, ShapeRecord, ShapeStore, ShardId, SnapshotSegment } from '@shapecast/shape-store';
 import { Backoff, type Clock } from '@shapecast/service-kit';
+import type { SourceCounters } from '../quotas/source-counters.ts';
 import type { ByteRate } from './byte-rate.ts';
 import { ChunkWriter, type Piece } from './chunk-writer.ts';
 import { SafeVisibility } from './safe-visibility.ts';
@@ -19,6 +20,7 @@ interface AttemptDeps {
   readonly database: SourceDatabase;
   readonly clock: Clock;
   readonly rate: ByteRate;
+  readonly count: SourceCounters;
 }
 
 interface Attempt {
@@ -83,6 +85,7 @@ export async function takeSnapshot(deps: AttemptDeps, attempt: Attempt, signal: 
       const reached = markOf(piece);
       const part = { chunk, bytes, close, ...(reached ? { mark: encodeMark(reached) } : {}) };
       current(await persist(() => store.snapshotPart(shard, handle, token, part)));
+      deps.count.snapshotBytes += bytes.length;
       if (piece.close || !progress.readable) changed();
       progress.readable = true;
       progress.resumable = reached !== undefined;

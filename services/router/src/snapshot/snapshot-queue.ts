@@ -1,7 +1,12 @@
 import type { SourceDatabase, TableToPublish } from '@shapecast/change-source';
 import { encodeShardHint, shardHintSubject, type Hints, type RotationJournal, type Rpc } from '@shapecast/messaging';
+import type { ShapecastError } from '@shapecast/errors';
 import type { Clock, Logger } from '@shapecast/service-kit';
 import type { ShapeRecord, ShapeStore, ShardId } from '@shapecast/shape-store';
+import type { FairSlots } from '../process/fair-slots.ts';
+import type { SourceCounters } from '../quotas/source-counters.ts';
+import type { SourceQuotas } from '../quotas/source-quotas.ts';
+import type { UsageSight } from '../quotas/usage-of.ts';
 import { ByteRate } from './byte-rate.ts';
 import { FairQueue } from './fair-queue.ts';
 import { Publications } from './publications.ts';
@@ -14,20 +19,22 @@ interface QueueDeps {
   readonly rpc: Rpc;
   readonly hints: Hints;
   readonly journal: RotationJournal;
+  /** Shared with the other sources of the process. */
+  readonly slots: FairSlots;
+  readonly count: SourceCounters;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 interface QueueOptions {
   readonly source: string;
-  /** Snapshots at a time. */
-  readonly concurrency: number;
+  readonly quotas: () => Pick<SourceQuotas, 'snapshotSlots' | 'snapshotBytes'>;
+  /** Why no shape may begin now. */
+  readonly refusal: () => ShapecastError | undefined;
   /** Shapes that may wait; more stay registered and are taken on when there is room. */
   readonly maxWaiting?: number;
   /** After how much silence another process may take a shape on. */
   readonly leaseMs?: number;
-  /** Encoded size beyond which a snapshot is given up. */
-  readonly maxBytes?: number;
   /** Size of a table from which on an interrupted snapshot goes on where it was, if its key allows that. */
   readonly resumableBytes?: number;
   /** Encoded, of all snapshots of this process together. */
@@ -88,6 +95,7 @@ export class SnapshotQueue {
   readonly #options: QueueOptions;
   readonly #creator: ShapeCreator;
   readonly #publications: Publications;
+  readonly #rate: ByteRate;
   /** Waiting, running and resting, by shape. */
   readonly #jobs = new Map<string, Job>();
   readonly #waiting = new FairQueue<Lane, Job>();
@@ -101,16 +109,30 @@ export class SnapshotQueue {
     this.#deps = deps;
     this.#options = options;
     this.#publications = new Publications(deps, options.source, this.#stop.signal);
-    const rate = new ByteRate(deps.clock, options.bytesPerSecond ?? (() => 64 * MIB));
+    this.#rate = new ByteRate(deps.clock, options.bytesPerSecond ?? (() => 64 * MIB));
     this.#creator = new ShapeCreator(
-      { ...deps, publications: this.#publications, rate },
+      { ...deps, publications: this.#publications, rate: this.#rate },
       {
-        maxBytes: options.maxBytes ?? 10 * 1024 * MIB,
+        maxBytes: () => options.quotas().snapshotBytes,
+        refusal: options.refusal,
         resumableBytes: options.resumableBytes ?? 1024 * MIB,
         beatMs: (options.leaseMs ?? 10_000) / 5,
         progressMs: options.progressMs ?? 10_000,
       },
     );
+  }
+
+  /** Encoded bytes stored in the last second, how often a snapshot was made to wait, and what the largest one has so far. */
+  get use(): UsageSight['snapshots'] {
+    const { bytesPerSecond, waits } = this.#rate;
+    let largestBytes = 0;
+    for (const { progress } of this.#running) largestBytes = Math.max(largestBytes, progress?.bytes ?? 0);
+    return { running: this.#running.size, largestBytes, bytesPerSecond, waits };
+  }
+
+  /** More may run at a time than before. */
+  resized(): void {
+    this.#pump();
   }
 
   report(): SnapshotQueueReport {
@@ -181,7 +203,7 @@ export class SnapshotQueue {
   }
 
   #pump(): void {
-    const { concurrency } = this.#options;
+    const { snapshotSlots: concurrency } = this.#options.quotas();
     const share = concurrency - Math.floor(concurrency / 4);
     while (this.#running.size < concurrency) {
       const taken = new Map<Lane, number>();
@@ -221,7 +243,10 @@ export class SnapshotQueue {
   async #work(running: Running): Promise<CreationOutcome> {
     const { job, abort } = running;
     const { shard, shape, observe } = job;
+    let leave: (() => void) | undefined;
     try {
+      // What other sources do here may take a while; the shape is nobody's until then.
+      if (running.lane !== 'promotions') leave = await this.#deps.slots.take(shard.source, abort.signal);
       return await this.#creator.create(
         { shard, shape, observe, tell: () => this.#tell(job), began: (progress) => (running.progress = progress) },
         abort.signal,
@@ -233,6 +258,8 @@ export class SnapshotQueue {
         'shape creation was interrupted, trying again',
       );
       return 'elsewhere';
+    } finally {
+      leave?.();
     }
   }
 

@@ -7,6 +7,8 @@ import { waitFor } from '@shapecast/testkit';
 import { afterEach, expect, test } from 'vitest';
 import { Harness, type PlacedShape } from '../testing/harness.ts';
 import { readShape } from '../testing/read-shape.ts';
+import { FairSlots } from '../process/fair-slots.ts';
+import { SourceCounters } from '../quotas/source-counters.ts';
 import { SnapshotQueue, type SnapshotQueueReport } from './snapshot-queue.ts';
 
 const open: Harness[] = [];
@@ -111,7 +113,7 @@ test('a table whose queries hang keeps places for other tables, and a burst does
   let most = 0;
   const router = await harness.startRouter(
     'one',
-    { snapshotConcurrency: 4 },
+    { quotas: { snapshotSlots: 4 } },
     {
       database: steered(harness, (original) => async (request, sink, signal) => {
         queries += 1;
@@ -151,8 +153,16 @@ test('beyond its bound the queue leaves shapes registered, and takes them on whe
   const parts = { clock: systemClock, log: silentLogger };
   const journal = new RotationJournal({ ...parts, registries: messaging.registries }, harness.source);
   const queue = new SnapshotQueue(
-    { ...parts, store, database, rpc: messaging.rpc, hints: messaging.hints, journal },
-    { source: harness.source, concurrency: 1, maxWaiting: 5 },
+    {
+      ...{ ...parts, store, database, rpc: messaging.rpc, hints: messaging.hints, journal },
+      ...{ slots: new FairSlots(Infinity), count: new SourceCounters() },
+    },
+    {
+      source: harness.source,
+      quotas: () => ({ snapshotSlots: 1, snapshotBytes: Infinity }),
+      refusal: () => undefined,
+      maxWaiting: 5,
+    },
   );
   const [first] = shapes as [PlacedShape];
   const owner = new AbortController();
@@ -263,7 +273,7 @@ test('a snapshot beyond the size limit is given up, and its definition refused f
   let queries = 0;
   await harness.startRouter(
     'one',
-    { snapshotMaxBytes: 200_000 },
+    { quotas: { snapshotBytes: 200_000 } },
     {
       database: steered(harness, (original) => async (...args) => {
         queries += 1;

@@ -116,7 +116,7 @@ test('F132 with a smaller share less is held, and nothing is missed', async () =
   const { window } = await openWindow();
   const reader = open(window, 1);
   await waitFor(() => window.heldBytes > BOUND / 4);
-  window.limit(1 / 8);
+  window.resize(BOUND / 8);
   const seqs: number[] = [];
   await waitFor(
     () => {

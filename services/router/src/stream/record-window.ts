@@ -7,8 +7,10 @@ import { memoryOf, type StreamRecord } from './stream-record.ts';
 import { WindowReader, type CatchUpPlace, type TakeLimits, type WindowDeps } from './window-reader.ts';
 
 export interface WindowOptions {
-  /** What all of it may take: the window, its read-ahead, and what readers hold that are behind it. */
+  /** What all of it may take: the window, its read-ahead, and what readers hold that are behind it. Until it is resized. */
   readonly maxBytes: number;
+  /** Told when there was no room for a while. */
+  readonly onFull?: () => void;
   /** How long a full window waits for a reader that has fallen behind before it goes on without it. */
   readonly stallMs: number;
 }
@@ -17,6 +19,7 @@ export interface WindowOptions {
 const PART = 1 / 8;
 /** Readers that are behind the window and read for themselves at a time; the others wait for their turn. */
 const CATCH_UPS = 4;
+const FULL_MS = 1_000;
 
 /**
  * The latest records of the tx stream, read and decoded once for all shards of a process (spec R 13.1.3). Readers that are
@@ -33,8 +36,6 @@ export class RecordWindow {
   /** Readers before the window: those that read for themselves, and those that wait for their turn. */
   readonly #catching = new Set<WindowReader>();
   readonly #queue = new Set<WindowReader>();
-  /** Part of `maxBytes` that may be used; less while memory is short. */
-  #share = 1;
   #records: StreamRecord[] = [];
   #bytes = 0;
   /** The window covers the sequences from here ... */
@@ -44,10 +45,26 @@ export class RecordWindow {
   #loop: Promise<void> | undefined;
   #restart = new AbortController();
   readonly #taken = new Latch();
+  #wholeBytes: number;
+  #fullAt = -Infinity;
 
   constructor(deps: WindowDeps, options: WindowOptions) {
     this.#deps = deps;
     this.#options = options;
+    this.#wholeBytes = options.maxBytes;
+  }
+
+  /** It could hold more than it may, or could so a moment ago. */
+  get full(): boolean {
+    return this.#catching.size > 0 || this.#deps.clock.now() - this.#fullAt < FULL_MS;
+  }
+
+  /** From now on all of it may take so much. */
+  resize(maxBytes: number): void {
+    if (maxBytes === this.#wholeBytes) return;
+    this.#wholeBytes = maxBytes;
+    this.#evict(this.#slowest());
+    this.#taken.set();
   }
 
   /** Newest sequence that was read. */
@@ -62,19 +79,13 @@ export class RecordWindow {
     return bytes;
   }
 
-  /** From now on no more than a `share` (at most 1) of the memory is used. */
-  limit(share: number): void {
-    this.#share = share;
-    this.#taken.set();
-  }
-
   get #partBytes(): number {
-    return this.#options.maxBytes * this.#share * PART;
+    return this.#wholeBytes * PART;
   }
 
   /** The window proper. */
   get #maxBytes(): number {
-    return this.#options.maxBytes * this.#share * (1 - PART * (CATCH_UPS + 1));
+    return this.#wholeBytes * (1 - PART * (CATCH_UPS + 1));
   }
 
   /**
@@ -228,11 +239,12 @@ export class RecordWindow {
   }
 
   async #makeRoom(signal: AbortSignal): Promise<void> {
+    const wasFull = this.full;
+    this.#fullAt = this.#deps.clock.now();
+    if (!wasFull) this.#options.onFull?.();
     const deadline = this.#deps.clock.now() + this.#options.stallMs;
     for (;;) {
-      let slowest = Infinity;
-      for (const { needs } of this.#readers) if (needs >= this.#fromSeq) slowest = Math.min(slowest, needs);
-      this.#evict(slowest);
+      this.#evict(this.#slowest());
       if (this.#bytes <= this.#maxBytes || signal.aborted) return;
       const left = deadline - this.#deps.clock.now();
       if (left <= 0 && this.#hasReaderAtEnd()) break;
@@ -241,6 +253,13 @@ export class RecordWindow {
     }
     this.#evict(Infinity);
     for (const reader of this.#readers) this.follow(reader);
+  }
+
+  /** What the last of the readers that are not behind the window still has to get. */
+  #slowest(): number {
+    let slowest = Infinity;
+    for (const { needs } of this.#readers) if (needs >= this.#fromSeq) slowest = Math.min(slowest, needs);
+    return slowest;
   }
 
   /** Drops the oldest records that end before `seq`, as many as are too much. */

@@ -5,6 +5,7 @@ import { silentLogger, systemClock, type Logger } from '@shapecast/service-kit';
 import { waitFor } from '@shapecast/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Harness } from '../testing/harness.ts';
+import { FairSlots } from '../process/fair-slots.ts';
 import { SubsetServer } from './subset-server.ts';
 
 interface Row {
@@ -76,8 +77,9 @@ describe('subsets of a router', () => {
   }
 
   function serve(database: MemorySourceDatabase, concurrency = 8, log: Logger = silentLogger): SubsetServer {
-    const deps = { rpc: harness.messaging.rpc, database, clock: systemClock, log };
-    const server = new SubsetServer(deps, { source: harness.source, concurrency, timeoutMs: 30_000 });
+    const deps = { rpc: harness.messaging.rpc, database, slots: new FairSlots(Infinity), clock: systemClock, log };
+    const quotas = () => ({ subsetSlots: concurrency });
+    const server = new SubsetServer(deps, { source: harness.source, quotas, timeoutMs: 30_000 });
     stops.push(server.serve());
     return server;
   }

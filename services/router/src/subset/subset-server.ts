@@ -5,6 +5,8 @@ import type { Cell } from '@shapecast/log';
 import { subsetSubject, type Rpc, type SubsetMetadata, type SubsetQuery } from '@shapecast/messaging';
 import { RowEncoder } from '@shapecast/protocol';
 import type { Clock, Logger } from '@shapecast/service-kit';
+import type { FairSlots } from '../process/fair-slots.ts';
+import type { SourceQuotas } from '../quotas/source-quotas.ts';
 import { Handoff } from './handoff.ts';
 import { parseSubsetQuery } from './parse-query.ts';
 import { SubsetSlots } from './subset-slots.ts';
@@ -12,14 +14,15 @@ import { SubsetSlots } from './subset-slots.ts';
 interface SubsetServerDeps {
   readonly rpc: Rpc;
   readonly database: SourceDatabase;
+  /** Shared with the other sources of the process. */
+  readonly slots: FairSlots;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 interface SubsetServerOptions {
   readonly source: string;
-  /** Queries at a time. */
-  readonly concurrency: number;
+  readonly quotas: () => Pick<SourceQuotas, 'subsetSlots'>;
   /** How long Postgres may work on one (SU-12). */
   readonly timeoutMs: number;
 }
@@ -43,7 +46,9 @@ export class SubsetServer {
   constructor(deps: SubsetServerDeps, options: SubsetServerOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#slots = new SubsetSlots(deps.clock, { size: options.concurrency });
+    const size = () => options.quotas().subsetSlots;
+    const shared = (signal: AbortSignal) => deps.slots.take(options.source, signal);
+    this.#slots = new SubsetSlots(deps.clock, { size, shared });
   }
 
   /** Serves until the returned function is called. */
@@ -51,6 +56,11 @@ export class SubsetServer {
     return this.#deps.rpc.serveStream(subsetSubject(this.#options.source), (request, signal) =>
       this.#answer(request, signal),
     );
+  }
+
+  /** Queries that got no place in time. */
+  get refused(): number {
+    return this.#slots.refused;
   }
 
   report(): { readonly running: number; readonly waiting: number } {

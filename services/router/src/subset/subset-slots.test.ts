@@ -1,5 +1,6 @@
 import { systemClock, type Clock } from '@shapecast/service-kit';
 import { expect, test } from 'vitest';
+import { FairSlots } from '../process/fair-slots.ts';
 import { SubsetSlots } from './subset-slots.ts';
 
 const never = new AbortController().signal;
@@ -26,7 +27,7 @@ const refused = { code: 'OVERLOADED', message: 'Too many subset queries are runn
 
 test('who gets no place in 5 s is told to try again, and the others keep their places', async () => {
   const { clock, fire } = manualClock();
-  const slots = new SubsetSlots(clock, { size: 1 });
+  const slots = new SubsetSlots(clock, { size: () => 1 });
   const release = await slots.take(never);
   const waiting = Promise.allSettled([slots.take(never), slots.take(never)]);
   expect(slots.waiting).toBe(2);
@@ -44,7 +45,7 @@ test('who gets no place in 5 s is told to try again, and the others keep their p
 
 test('those past the end of the queue are refused at once', async () => {
   const { clock, fire } = manualClock();
-  const slots = new SubsetSlots(clock, { size: 1 });
+  const slots = new SubsetSlots(clock, { size: () => 1 });
   await slots.take(never);
   const waiting = Array.from({ length: 100 }, () => slots.take(never));
   await expect(slots.take(never)).rejects.toMatchObject(refused);
@@ -56,7 +57,7 @@ test('those past the end of the queue are refused at once', async () => {
 
 test('a place that is given back goes to who waits longest and did not leave', async () => {
   const { clock, fire } = manualClock();
-  const slots = new SubsetSlots(clock, { size: 1 });
+  const slots = new SubsetSlots(clock, { size: () => 1 });
   const release = await slots.take(never);
   const leaving = new AbortController();
   const left = slots.take(leaving.signal);
@@ -72,4 +73,43 @@ test('a place that is given back goes to who waits longest and did not leave', a
   expect([slots.running, slots.waiting]).toEqual([0, 0]);
   expect(fire()).toEqual([]);
   await expect(slots.take(AbortSignal.abort(new Error('left before')))).rejects.toThrow('left before');
+});
+
+test('4.6 a source with room of its own waits for a place that all sources share, and not for longer', async () => {
+  const { clock, fire } = manualClock();
+  const places = new FairSlots(1);
+  const shared = (source: string) => (signal: AbortSignal) => places.take(source, signal);
+  const [one, other] = [
+    new SubsetSlots(clock, { size: () => 8, shared: shared('one') }),
+    new SubsetSlots(clock, { size: () => 8, shared: shared('other') }),
+  ];
+  const release = await one.take(never);
+  const late = other.take(never);
+  const turned = expect(late).rejects.toMatchObject({ code: 'OVERLOADED' });
+  expect([other.running, other.waiting]).toEqual([0, 1]);
+  expect(fire()).toEqual([5_000]);
+  await turned;
+  expect([other.running, other.waiting, other.refused, one.refused]).toEqual([0, 0, 1, 0]);
+  const next = other.take(never);
+  release();
+  (await next)();
+  expect([one.running, other.running, places.running]).toEqual([0, 0, 0]);
+});
+
+test('with fewer places than before those that have one keep it, and nobody else gets one until there is room', async () => {
+  let size = 2;
+  const slots = new SubsetSlots(systemClock, { size: () => size });
+  const [first, second] = [await slots.take(never), await slots.take(never)];
+  size = 1;
+  let isIn = false;
+  const third = slots.take(never).then((release) => {
+    isIn = true;
+    return release;
+  });
+  first();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect([isIn, slots.running, slots.waiting]).toEqual([false, 1, 1]);
+  second();
+  (await third)();
+  expect(slots.running).toBe(0);
 });

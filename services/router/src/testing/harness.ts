@@ -28,6 +28,7 @@ import { silentLogger, systemClock, type Logger } from '@shapecast/service-kit';
 import { buildDefinition, buildFingerprint, definitionDigest, shardOf, type RelationInfo } from '@shapecast/shape';
 import { openMemoryShapeStore, type ShapeStore, type ShardId } from '@shapecast/shape-store';
 import { compileCondition, parseStoredWhere, parseWhere } from '@shapecast/where';
+import type { RouterProcess } from '../process/router-process.ts';
 import { createRouter, type Router, type RouterOptions } from '../router.ts';
 
 const INCARNATION = 1;
@@ -109,7 +110,12 @@ export class Harness {
   async startRouter(
     routerId: string,
     options: Partial<RouterOptions> = {},
-    deps: { readonly store?: ShapeStore; readonly database?: SourceDatabase; readonly log?: Logger } = {},
+    deps: {
+      readonly store?: ShapeStore;
+      readonly database?: SourceDatabase;
+      readonly process?: RouterProcess;
+      readonly log?: Logger;
+    } = {},
   ): Promise<Router> {
     const router = createRouter(
       {
@@ -127,8 +133,12 @@ export class Harness {
     return router;
   }
 
-  async close(): Promise<void> {
+  async stopRouters(): Promise<void> {
     for (const router of this.#routers) await router.stop();
+  }
+
+  async close(): Promise<void> {
+    await this.stopRouters();
     await this.messaging.close();
     await this.store.close();
   }

@@ -1,11 +1,13 @@
 import { encodeShardHint, shardHintSubject, type Hints, type RotationJournal } from '@shapecast/messaging';
 import { emitEvent, type Logger } from '@shapecast/service-kit';
 import type { ShapeFailure, ShapeStore, ShardId } from '@shapecast/shape-store';
+import type { SourceCounters } from '../quotas/source-counters.ts';
 
 export interface EndDeps {
   readonly store: Pick<ShapeStore, 'rotate'>;
   readonly journal: Pick<RotationJournal, 'record'>;
   readonly hints: Hints;
+  readonly count?: SourceCounters;
   readonly log: Logger;
 }
 
@@ -14,7 +16,7 @@ export interface EndDeps {
  * shapes has changed. May be repeated after a failure. Returns how many were alive.
  */
 export async function endShapes(
-  { store, journal, hints, log }: EndDeps,
+  { store, journal, hints, count, log }: EndDeps,
   shard: ShardId,
   handles: readonly string[],
   failure: ShapeFailure,
@@ -25,6 +27,7 @@ export async function endShapes(
   for (const handle of handles) {
     if (!(await store.rotate(shard, handle, failure))) continue;
     alive += 1;
+    if (count) count.rotations += 1;
     emitEvent(log, 'shape_rotated', { handle, reason: failure.message });
   }
   hints.publish(shardHintSubject(shard.source, shard.incarnation, shard.shard), encodeShardHint(handles));

@@ -14,7 +14,7 @@ interface ExpiryDeps extends EndDeps {
 interface ExpiryOptions {
   readonly periodMs: number;
   /** Shapes that the source may have; undefined: any number. */
-  readonly maxShapes: number | undefined;
+  readonly maxShapes: () => number | undefined;
 }
 
 /** Ended in one turn. */
@@ -29,13 +29,14 @@ const EXPIRED: ShapeFailure = {
  * Ends the shapes that a source has too many of, least recently used first (spec R 15.5.1, O F184). The owner of the first shard
  * does it for all: it counts in the store, so that nothing is lost when the shard gets another owner.
  */
-export function createExpiryJob(deps: ExpiryDeps, { periodMs, maxShapes }: ExpiryOptions): UpkeepJob {
+export function createExpiryJob(deps: ExpiryDeps, options: ExpiryOptions): UpkeepJob {
   const { store, registries, log } = deps;
   const ended = new WeakMap<UpkeepShard, number>();
   return {
     name: 'expiry',
-    periodMs,
+    periodMs: options.periodMs,
     async turn(shard, signal) {
+      const maxShapes = options.maxShapes();
       if (maxShapes === undefined || shard.id.shard !== 0) return 'done';
       const { source } = shard.id;
       const shards = shardsOf(shard.id, shard.shards);
@@ -51,7 +52,8 @@ export function createExpiryJob(deps: ExpiryDeps, { periodMs, maxShapes }: Expir
       const excess = excessOf(uses, maxShapes).slice(0, BATCH);
       for (const [id, handles] of grouped(excess)) {
         signal.throwIfAborted();
-        await endShapes(deps, id, handles, EXPIRED);
+        const dead = await endShapes(deps, id, handles, EXPIRED);
+        deps.count?.refuse('maxShapes', dead);
       }
       if (excess.length > 0) {
         ended.set(shard, before + excess.length);

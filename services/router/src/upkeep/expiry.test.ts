@@ -4,6 +4,8 @@ import {
   openMemoryMessaging,
   RotationJournal,
   type LeaderRecord,
+  processKey,
+  type ProcessRecord,
   type RouterRecord,
 } from '@shapecast/messaging';
 import { silentLogger, systemClock, type Clock, type Logger } from '@shapecast/service-kit';
@@ -90,6 +92,8 @@ class World {
     await leaders.put(this.source, { holder: 'x', epoch: 1, incarnation: 1, walSenderPid: 1, streaming });
     const routers = await registries.open<RouterRecord>(BUCKETS.routers.name);
     await routers.put(`${this.source}.r`, { id: 'r', owned });
+    const processes = await registries.open<ProcessRecord>(BUCKETS.processes.name);
+    await processes.put(processKey('r'), { v: 1, id: 'r' });
   }
 
   #isDying({ diedAt }: Known): boolean {
@@ -113,7 +117,7 @@ async function round(job: UpkeepJob, shard: UpkeepShard): Promise<number> {
 
 describe('ELECTRIC_MAX_SHAPES', () => {
   const jobOf = (world: World, maxShapes: number | undefined) =>
-    createExpiryJob(world.deps, { periodMs: 1, maxShapes });
+    createExpiryJob(world.deps, { periodMs: 1, maxShapes: () => maxShapes });
 
   async function world(count: number, shape: (i: number) => Partial<Known> = () => ({})): Promise<World> {
     const made = new World();
@@ -127,7 +131,7 @@ describe('ELECTRIC_MAX_SHAPES', () => {
   test('ends the excess, the least recently used first over all shards, in the journal too', async () => {
     const made = await world(10);
     const { journal } = made.deps;
-    await round(createExpiryJob({ ...made.deps, journal }, { periodMs: 1, maxShapes: 7 }), made.shardAt(0));
+    await round(createExpiryJob({ ...made.deps, journal }, { periodMs: 1, maxShapes: () => 7 }), made.shardAt(0));
     expect(made.ended.toSorted()).toEqual(['h0000', 'h0001', 'h0002']);
     expect(journal.failureOf('h0002')?.code).toBe('SHAPE_EXPIRED');
     expect(made.lines).toContain('the source has reached a limit');

@@ -2,6 +2,7 @@ import { silentLogger, systemClock } from '@shapecast/service-kit';
 import { openRedisShapeStore, type ShapeStore } from '@shapecast/shape-store';
 import { sharedRedisUrl, waitFor } from '@shapecast/testkit';
 import { afterEach, expect, test } from 'vitest';
+import type { SourceQuotas } from '../quotas/source-quotas.ts';
 import { Harness, type PlacedShape, type ShapeRequest } from '../testing/harness.ts';
 import { readShape } from '../testing/read-shape.ts';
 import type { UpkeepOptions } from './jobs.ts';
@@ -15,12 +16,12 @@ afterEach(async () => {
   for (const harness of open.splice(0)) await harness.close();
 });
 
-async function start(upkeep: Partial<UpkeepOptions>): Promise<Harness> {
+async function start(upkeep: Partial<UpkeepOptions>, quotas: Partial<SourceQuotas> = {}): Promise<Harness> {
   const store = openRedisShapeStore({ url: sharedRedisUrl() }, { clock: systemClock, log: silentLogger });
   const harness = new Harness({ shards: 2, store });
   open.push(harness);
   await harness.open();
-  await harness.startRouter('a', { upkeep: { ...SOON, ...upkeep } });
+  await harness.startRouter('a', { upkeep: { ...SOON, ...upkeep }, quotas });
   return harness;
 }
 
@@ -49,8 +50,8 @@ async function write(harness: Harness, rounds: number): Promise<void> {
   await harness.progress();
 }
 
-async function withRows(upkeep: Partial<UpkeepOptions>): Promise<Harness> {
-  const harness = await start(upkeep);
+async function withRows(upkeep: Partial<UpkeepOptions>, quotas: Partial<SourceQuotas> = {}): Promise<Harness> {
+  const harness = await start(upkeep, quotas);
   harness.commit((transaction) => {
     for (let id = 0; id < 5; id += 1) {
       transaction.insert(harness.items, { id: String(id), owner: 'o', note: 'as it was at first '.repeat(60) });
@@ -103,7 +104,7 @@ test('a router merges old entries of shapes that ask for it, and of no others', 
 });
 
 test('a shape whose log outgrows its limit ends, and one with a large snapshot may have more', async () => {
-  const harness = await withRows({ maxLogBytes: 3_000, maxLogRatio: 4 });
+  const harness = await withRows({ maxLogRatio: 4 }, { logBytes: 3_000 });
   const small = await shapeOf(harness, { log: 'changes_only' });
   const large = await shapeOf(harness, {});
   await write(harness, 5);

@@ -1,11 +1,15 @@
 import type { HandleRecords, Hints, Registries, RotationJournal } from '@shapecast/messaging';
 import type { Clock, Logger } from '@shapecast/service-kit';
 import type { ShapeStore } from '@shapecast/shape-store';
+import type { RedisRoom } from '../quotas/redis-room.ts';
+import type { SourceCounters } from '../quotas/source-counters.ts';
+import type { SourceQuotas } from '../quotas/source-quotas.ts';
 import { createCompactionJob } from './compaction-job.ts';
 import { createExpiryJob } from './expiry-job.ts';
 import { createHandleJob } from './handle-job.ts';
 import { createMemoryReliefJob } from './memory-relief-job.ts';
 import { createOrphanJob } from './orphan-job.ts';
+import { createRedisQuotaJob } from './redis-quota-job.ts';
 import { createSealLogJob } from './seal-log-job.ts';
 import { createSealSnapshotJob } from './seal-snapshot-job.ts';
 import { createSizeLimitJob } from './size-limit-job.ts';
@@ -19,6 +23,8 @@ interface JobDeps {
   readonly hints: Hints;
   readonly journal: RotationJournal;
   readonly handles: HandleRecords;
+  readonly room: RedisRoom;
+  readonly count: SourceCounters;
 }
 
 export interface UpkeepOptions {
@@ -26,17 +32,15 @@ export interface UpkeepOptions {
   readonly sealMs: number;
   /** How often all shapes are looked at: new snapshots are compressed, logs that are too large end. */
   readonly shapeRoundMs: number;
-  /** JSON bytes that every log may have. */
-  readonly maxLogBytes: number;
   /** A log may also have this many times the bytes of its snapshot. */
   readonly maxLogRatio: number;
   readonly compactionMs: number;
-  /** Shapes that the source may have; undefined: any number. */
-  readonly maxShapes: number | undefined;
   readonly expiryMs: number;
   /** Share of the store's memory beyond which shapes end. */
   readonly highWater: number;
   readonly reliefMs: number;
+  /** How often a source is weighed that may have so many bytes in the store only. */
+  readonly redisQuotaMs: number;
   /** How long the data of a shape that ended is still held. */
   readonly sweepGraceMs: number;
   /** How often the newest handles are noted outside of the store; every wait is up to half as long again. */
@@ -49,13 +53,12 @@ export interface UpkeepOptions {
 export const DEFAULT_UPKEEP: UpkeepOptions = {
   sealMs: 5_000,
   shapeRoundMs: 60_000,
-  maxLogBytes: 1024 ** 3,
   maxLogRatio: 4,
   compactionMs: 600_000,
-  maxShapes: undefined,
   expiryMs: 60_000,
   highWater: 0.8,
   reliefMs: 10_000,
+  redisQuotaMs: 10_000,
   sweepGraceMs: 120_000,
   handlesMs: 6_000,
   orphansMs: 600_000,
@@ -63,15 +66,17 @@ export const DEFAULT_UPKEEP: UpkeepOptions = {
 };
 
 /** Everything that is done for a shard besides applying the stream to it. */
-export function upkeepJobs(deps: JobDeps, options: UpkeepOptions): UpkeepJob[] {
-  const { shapeRoundMs, maxLogBytes, maxLogRatio } = options;
+export function upkeepJobs(deps: JobDeps, options: UpkeepOptions, quotas: () => SourceQuotas): UpkeepJob[] {
+  const { shapeRoundMs, maxLogRatio: maxRatio } = options;
+  const maxBytes = () => quotas().logBytes;
   return [
     createSealLogJob(deps.store, { periodMs: options.sealMs }),
     createSealSnapshotJob(deps, { periodMs: shapeRoundMs }),
-    createSizeLimitJob(deps, { periodMs: shapeRoundMs, maxBytes: maxLogBytes, maxRatio: maxLogRatio }),
+    createSizeLimitJob(deps, { periodMs: shapeRoundMs, maxBytes, maxRatio }),
     createCompactionJob(deps, { periodMs: options.compactionMs }),
     // Waits are up to half as long again.
-    createExpiryJob(deps, { periodMs: (options.expiryMs * 2) / 3, maxShapes: options.maxShapes }),
+    createExpiryJob(deps, { periodMs: (options.expiryMs * 2) / 3, maxShapes: () => quotas().maxShapes }),
+    createRedisQuotaJob(deps, { periodMs: options.redisQuotaMs, quotas }),
     createMemoryReliefJob(deps, {
       periodMs: options.reliefMs,
       highWater: options.highWater,

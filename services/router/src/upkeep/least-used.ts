@@ -37,6 +37,26 @@ export function excessOf(uses: readonly (readonly [ShardId, ShardUse])[], most: 
   return inOrderOfUse(uses).slice(0, Math.max(0, alive - most));
 }
 
+/** Bytes of a shape beside its data; and what its data takes for each byte that is counted. */
+export const SHAPE_BYTES = 2_048;
+export const BYTE_WEIGHT = 1.2;
+
+export function weightOf({ heldBytes }: UsedShape): number {
+  return heldBytes * BYTE_WEIGHT + SHAPE_BYTES;
+}
+
+/** From the first on, as many as weigh that much; `most` at most. */
+export function enough(shapes: readonly UsedShape[], bytes: number, most: number): UsedShape[] {
+  const taken: UsedShape[] = [];
+  let weight = 0;
+  for (const shape of shapes) {
+    if (weight >= bytes || taken.length === most) break;
+    taken.push(shape);
+    weight += weightOf(shape);
+  }
+  return taken;
+}
+
 /** By shard. */
 export function grouped(shapes: readonly UsedShape[]): (readonly [ShardId, string[]])[] {
   const groups = new Map<number, readonly [ShardId, string[]]>();

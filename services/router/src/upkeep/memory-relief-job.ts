@@ -1,7 +1,7 @@
 import { emitEvent, type Clock } from '@shapecast/service-kit';
 import type { ShapeFailure, ShapeStore, StoreMemory } from '@shapecast/shape-store';
 import { endShapes, type EndDeps } from './end-shapes.ts';
-import { grouped, inOrderOfUse, readUses, shardsOf, type UsedShape } from './least-used.ts';
+import { BYTE_WEIGHT, enough, grouped, inOrderOfUse, readUses, shardsOf, weightOf } from './least-used.ts';
 import type { UpkeepJob, UpkeepShard } from './upkeep.ts';
 
 interface ReliefDeps extends EndDeps {
@@ -21,9 +21,6 @@ interface ReliefOptions {
 const BATCH = 50;
 /** Share of the memory below the mark where it is enough: what is refused and what is ended must not alternate. */
 const BELOW = 0.02;
-/** Bytes of a shape beside its data; and what its data takes for each byte that is counted. */
-const SHAPE_BYTES = 2_048;
-const BYTE_WEIGHT = 1.2;
 const SWEEP_SLACK_MS = 60_000;
 const ALARM_MS = 60_000;
 
@@ -78,7 +75,7 @@ export function createMemoryReliefJob(deps: ReliefDeps, options: ReliefOptions):
     if (excess <= 0) return 'done';
     const all = inOrderOfUse(idle);
     const least = all.length > 0 ? all : inOrderOfUse(await readUses(store, shards, BATCH, 'include'));
-    const ending = enough(least, excess);
+    const ending = enough(least, excess, BATCH);
     if (ending.length === 0) {
       log.warn({ node, usedBytes, maxBytes }, 'the store is nearly full, and no shape is left that could end');
       return 'done';
@@ -94,6 +91,7 @@ export function createMemoryReliefJob(deps: ReliefDeps, options: ReliefOptions):
 
   return {
     name: 'memory-relief',
+    always: true,
     periodMs: options.periodMs,
     async turn(shard, signal) {
       if (shard.id.shard !== 0) return 'done';
@@ -118,20 +116,4 @@ interface Relief {
 function goingBytes(relief: Relief, now: number, graceMs: number): number {
   relief.going = relief.going.filter(({ at }) => now - at < graceMs + SWEEP_SLACK_MS);
   return relief.going.reduce((sum, { bytes }) => sum + bytes, 0);
-}
-
-/** From the first on, as many as weigh that much; a batch at most. */
-function enough(shapes: readonly UsedShape[], bytes: number): UsedShape[] {
-  const taken: UsedShape[] = [];
-  let weight = 0;
-  for (const shape of shapes) {
-    if (weight >= bytes || taken.length === BATCH) break;
-    taken.push(shape);
-    weight += weightOf(shape);
-  }
-  return taken;
-}
-
-function weightOf({ heldBytes }: UsedShape): number {
-  return heldBytes * BYTE_WEIGHT + SHAPE_BYTES;
 }

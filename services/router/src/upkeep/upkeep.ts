@@ -11,6 +11,8 @@ export interface UpkeepShard {
   readonly index: ShardIndex;
   /** Ends shapes, tells their readers, and has the owner go on without them. Returns the handles that were alive. */
   rotate(handles: Iterable<readonly [handle: string, failure: ShapeFailure]>): Promise<readonly string[]>;
+  /** Nothing has happened in it for a while, and the process has others to look after. */
+  readonly quiet?: () => boolean;
 }
 
 /** Work that a shard needs now and then, which no change and no reader waits for. */
@@ -19,6 +21,8 @@ export interface UpkeepJob {
   readonly name: string;
   /** Time between two rounds; every wait is between half and one and a half of it. */
   readonly periodMs: number;
+  /** Is not about what happens in the shard: done as often while nothing does. */
+  readonly always?: boolean;
   /**
    * One turn: a bounded piece of work, a second of it at most. 'more' asks for another turn of the same round soon. It is
    * repeated after a failure, so everything in it can be. State of a round is the job's own, by shard.
@@ -38,6 +42,8 @@ interface RunnerOptions {
 
 /** Between two turns of a round: what clients wait for goes first. */
 const PAUSE_MS = 20;
+/** Between two rounds of a job in a shard where nothing happens. */
+const QUIET_MS = 60_000;
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
 
@@ -73,7 +79,9 @@ export class Upkeep {
       try {
         const outcome = await this.#inTurn(() => job.turn(shard, signal), signal);
         retry.reset();
-        waitMs = outcome === 'more' ? PAUSE_MS : jittered(job.periodMs, clock);
+        const quiet = job.always !== true && shard.quiet?.() === true;
+        waitMs =
+          outcome === 'more' ? PAUSE_MS : jittered(quiet ? Math.max(QUIET_MS, job.periodMs) : job.periodMs, clock);
       } catch (err) {
         if (signal.aborted) return;
         waitMs = retry.nextDelayMs();

@@ -1,0 +1,9 @@
+import { adminConfig, adminNames } from '@shapecast/admin';
+import { sourcesConfig, sourcesNames } from '@shapecast/sources';
+import { names, schema } from './config.ts';
+
+/** Names and shape of all that a replicator reads, for the documentation. */
+export const replicatorConfig = {
+  schema: schema.extend({ ...sourcesConfig.shape, ...adminConfig }),
+  names: { ...names, ...sourcesNames, ...adminNames },
+} as const;
