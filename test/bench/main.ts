@@ -1,10 +1,14 @@
 import { parseArgs } from 'node:util';
 import { bigTransaction } from './big-transaction.ts';
 import { catchUp } from './catch-up.ts';
+import { crossTenant } from './cross-tenant.ts';
 import { edge } from './edge.ts';
 import { handOver } from './hand-over.ts';
+import { idleSources } from './idle-sources.ts';
 import { initialSync } from './initial-sync.ts';
 import { machine } from './machine.ts';
+import { manySources } from './many-sources.ts';
+import { noisyNeighbour } from './noisy-neighbour.ts';
 import { ownership } from './ownership.ts';
 import { parked } from './parked.ts';
 import { retainedWal } from './retained-wal.ts';
@@ -14,9 +18,13 @@ import { throughput } from './throughput.ts';
 const SCENARIOS = {
   'big-transaction': bigTransaction,
   'catch-up': catchUp,
+  'cross-tenant': crossTenant,
   edge,
   'hand-over': handOver,
+  'idle-sources': idleSources,
   'initial-sync': initialSync,
+  'many-sources': manySources,
+  'noisy-neighbour': noisyNeighbour,
   ownership,
   parked,
   'retained-wal': retainedWal,
@@ -40,8 +48,11 @@ const { positionals, values } = parseArgs({
     updates: { type: 'string', default: '20' },
     'rolling-shapes': { type: 'string', default: '100' },
     'writes-per-second': { type: 'string', default: '50' },
+    'writes-per-source': { type: 'string', default: '5' },
+    sources: { type: 'string', default: '50' },
     connections: { type: 'string', default: '16' },
     seconds: { type: 'string', default: '10' },
+    requests: { type: 'string', default: '1000000' },
     rows: { type: 'string', default: '500000' },
     mib: { type: 'string', default: '256' },
   },
@@ -83,8 +94,11 @@ const result = await SCENARIOS[name as keyof typeof SCENARIOS]({
   updates: wholeNumber('updates'),
   rollingShapes: wholeNumber('rolling-shapes'),
   writesPerSecond: wholeNumber('writes-per-second'),
+  writesPerSource: wholeNumber('writes-per-source'),
+  sources: wholeNumber('sources'),
   connections: wholeNumber('connections'),
   seconds: wholeNumber('seconds'),
+  requests: wholeNumber('requests'),
   rows: wholeNumber('rows'),
   mib: wholeNumber('mib'),
 });

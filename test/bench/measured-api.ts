@@ -15,7 +15,7 @@ export interface MeasuredApi {
 
 /** Starts it with the settings of `env`; resolves when it serves. */
 export async function startMeasuredApi(
-  cluster: Cluster,
+  cluster: Pick<Cluster, 'natsUrl' | 'redisUrl' | 'databaseUrl'>,
   env: Readonly<Record<string, string>> = {},
 ): Promise<MeasuredApi> {
   const port = await freePort();

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
@@ -9,6 +10,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 const PROGRAM = new URL('../../services/cli/src/main.ts', import.meta.url).pathname;
 const SECRET = 'hunter2';
+const ADMIN_TOKEN = 'hunter2-of-the-admin-api';
 const ROWS = 50;
 
 let cluster: Cluster;
@@ -18,7 +20,10 @@ beforeAll(async () => {
   cluster = await startCluster({
     ...{ routers: 1, apis: 1, replicators: 1, nats: 3, redis: 'replica' },
     postgres: { settings: { max_slot_wal_keep_size: '10GB' } },
-    env: { ELECTRIC_SECRET: `${SECRET},older`, ELECTRIC_LONG_POLL_TIMEOUT: '500ms' },
+    env: {
+      ...{ ELECTRIC_SECRET: `${SECRET},older`, ELECTRIC_LONG_POLL_TIMEOUT: '500ms' },
+      ...{ SHAPECAST_ADMIN_TOKEN: ADMIN_TOKEN, SHAPECAST_ADMIN_PORT: '0' },
+    },
   });
   const { port } = cluster.server('redis');
   await redisCommand(port, 'CONFIG', 'SET', 'maxmemory', '1gb');
@@ -48,6 +53,7 @@ function shapecast(...args: readonly string[]): Promise<Ran> {
     SHAPECAST_REDIS_URL: cluster.redisUrl,
     SHAPECAST_STREAM_REPLICAS: '3',
     ELECTRIC_SECRET: `${SECRET},older`,
+    SHAPECAST_ADMIN_TOKEN: ADMIN_TOKEN,
   };
   return new Promise((resolve) => {
     execFile(process.execPath, [PROGRAM, ...args], { env, timeout: 60_000 }, (error, out, err) => {
@@ -113,6 +119,35 @@ test('lag shows the slot, the stream and each shard, which all come to what was 
   expect(postgres.wal).toMatch(/^[0-9A-F]+\/[0-9A-F]+$/);
   expect(new Set(shards.each.map(({ router }) => router))).toEqual(new Set(['router-1']));
   expect(processes.map(({ status }) => status)).toEqual(['active']);
+});
+
+test('sources and shapes of an installation with one source can be looked at, and only shapes be ended', async () => {
+  const log = readFileSync(join(cluster.logDir, 'replicator-1.log'), 'utf8');
+  const port = /"port":(\d+)[^\n]*admin API listens|admin API listens[^\n]*"port":(\d+)/
+    .exec(log)
+    ?.slice(1)
+    .find(Boolean);
+  const admin = (...args: readonly string[]) => shapecast(...args, '--admin-url', `http://127.0.0.1:${port}`);
+  const listed = async () => {
+    const ran = await admin('sources', 'list', '--json');
+    const { sources } = JSON.parse(ran.out) as {
+      sources: { id: string; status: string; usage: { processes: number } }[];
+    };
+    return sources[0]?.usage.processes === 3 ? sources : undefined;
+  };
+  const sources = await waitFor(listed, { describe: () => 'not all processes report' });
+  expect(sources).toMatchObject([{ id: 'single_stack', status: 'active', origin: 'environment' }]);
+  const shown = await admin('shapes', 'list');
+  expect(shown).toMatchObject({ code: 0, err: '' });
+  // That of the smoke test.
+  expect(shown.out).toMatch(/range +public\.items +"id" <= \?::int4/);
+  const handle = /\d+-\d+/.exec(shown.out)?.[0] ?? '';
+  expect((await admin('shapes', 'inspect', handle)).out).toMatch(/definition\.table +items/);
+  expect(await admin('shapes', 'delete', handle, '--yes')).toMatchObject({ code: 0 });
+  expect(await admin('sources', 'pause', 'single_stack')).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('SHAPECAST_SOURCES=registry') as string,
+  });
 });
 
 test('doctor finds nothing in a good cluster, and what breaks in it', async () => {

@@ -34,7 +34,9 @@ describe('the settings of the services', () => {
     const differing = [...read].filter((name) => {
       // Embedded mode is for one machine: other addresses, and a database of its own.
       const readings = readingsOf(name, configSections).filter(({ service }) => service !== 'embedded');
-      const texts = readings.map(({ type, main }) =>
+      // A setting of its own may stand for another one, where it is that: the health port is on the admin port.
+      const own = readings.filter(({ main }) => main === name);
+      const texts = (own.length > 0 ? own : readings).map(({ type, main }) =>
         [main, formText(type), defaultText(type), type.description].join(),
       );
       return new Set(texts).size > 1;

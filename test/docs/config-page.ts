@@ -67,7 +67,8 @@ export function readingsOf(variable: string, sections: readonly ConfigSection[])
 
 function rowText(name: string, variable: Variable, sections: readonly ConfigSection[]): string {
   const readings = readingsOf(name, sections);
-  const [first] = readings;
+  // One that is a setting of its own in one place may stand for another in a second one.
+  const first = readings.find(({ main }) => main === name) ?? readings[0];
   const marks = Object.keys(COLUMNS).map((service) => (readings.some((r) => r.service === service) ? '×' : ''));
   const cells =
     first === undefined

@@ -162,3 +162,82 @@ describe('nginx that checks tokens in front of its cache', () => {
     expect(answer.text).not.toMatch(/"t0"|"t1"|hidden/);
   });
 });
+
+describe('nginx that checks tokens of several sources in front of one cache', () => {
+  const keys = { acme: randomBytes(32), bravo: randomBytes(32) } as const;
+  type Id = keyof typeof keys;
+  const ids = ['acme', 'bravo'] as const;
+  let cluster: Cluster;
+  let origin: Origin;
+  let edge: Edge;
+
+  beforeAll(async () => {
+    const access = (id: Id) => ({
+      jwt: { keys: [{ kty: 'oct', k: keys[id].toString('base64url'), alg: 'HS256' }] },
+      rules: [{ table: 'notes', where: 'tenant = {claims.tenant}' }],
+    });
+    cluster = await startCluster({
+      routers: 1,
+      apis: 1,
+      replicators: 1,
+      sources: { acme: { access: access('acme') }, bravo: { access: access('bravo') } },
+      env: { SHAPECAST_EDGE_SECRETS: SECRET },
+    });
+    for (const { id, databaseUrl } of cluster.sources) {
+      const client = new Client({ connectionString: databaseUrl });
+      await client.connect();
+      await client.query(`create table notes (id int primary key, tenant text, note text);
+        insert into notes select i, 't' || i % 3, 'of ${id}' from generate_series(1, 30) i`);
+      await client.end();
+    }
+    origin = await startOrigin(forwardTo(cluster.url));
+    edge = await startEdge({ kind: 'nginx', origin: origin.url, secret: SECRET });
+  });
+
+  afterAll(async () => {
+    await edge.stop();
+    await origin.stop();
+    await cluster.stop();
+  });
+
+  async function ask(query: string, token: string) {
+    const headers = { authorization: `Bearer ${token}` };
+    const response = await fetch(`${edge.url}/v1/shape?table=notes&offset=-1&${query}`, { headers });
+    return { status: response.status, text: await response.text() };
+  }
+
+  test('O 4.4 keeps an answer of each, and gives nobody that of another', async () => {
+    const before = origin.matching('/v1/shape').length;
+    for (let round = 0; round < 3; round += 1) {
+      for (const id of ids) {
+        const token = await sign({ tenant: 't1', sub: `user ${round}` }, keys[id]);
+        const answers = await Promise.all(Array.from({ length: 5 }, () => ask(`source_id=${id}`, token)));
+        for (const { status, text } of answers) {
+          expect(status).toBe(200);
+          expect(text).toContain(`of ${id}`);
+          expect(text).not.toContain(`of ${id === 'acme' ? 'bravo' : 'acme'}`);
+        }
+      }
+    }
+    expect(origin.matching('/v1/shape').length - before).toBe(2);
+  });
+
+  test('lets nobody in with a token of another source, however the source is named', async () => {
+    const token = await sign({ tenant: 't1' }, keys.acme);
+    for (const query of [
+      'source_id=bravo',
+      'source_id=acme&source_id=bravo',
+      'source_id=acme&source_id[]=bravo',
+      '%73ource_id=bravo',
+      'source_id=nobody',
+      'source_id=bravo%00',
+      '',
+      `source_id=bravo&secret=${encodeURIComponent(SECRET)}x`,
+    ]) {
+      const { status, text } = await ask(query, token);
+      expect([query, status]).toEqual([query, 401]);
+      expect(text).toContain('Unauthorized - Invalid API secret');
+    }
+    expect((await ask('source_id=bravo&source_id=acme', token)).text).toContain('of acme');
+  });
+});

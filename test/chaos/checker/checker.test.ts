@@ -331,6 +331,22 @@ describe('stale: all readers catch up', () => {
     expect(h.broken).toEqual([expect.stringContaining('after a fault was healed r is at 100 and lacks 200')]);
   });
 
+  test('one that is given later transactions is not stuck while faults follow one another', () => {
+    const stuckAfter = (disturbed: boolean, given: number) => {
+      const { h, r } = begun();
+      h.commit(200, { 2: 2 });
+      h.commit(300, { 3: 3 });
+      h.checker.allHealed(h.now, 250n, ['a fault']);
+      if (disturbed) h.checker.faultBegins('another one', 'nothing', h.now);
+      for (const lsn of [200, 300].slice(0, given)) h.gives(r, [entry('insert', lsn, lsn / 100, lsn / 100)]);
+      h.now += 200_000;
+      return h.broken;
+    };
+    expect(stuckAfter(true, 2)).toEqual([]);
+    expect(stuckAfter(true, 1)).toEqual([expect.stringContaining('lacks 200')]);
+    expect(stuckAfter(false, 2)).toEqual([expect.stringContaining('lacks 200')]);
+  });
+
   test('one whose snapshot shows what is above its watermark has it', () => {
     const h = new MadeHistory();
     h.commit(100, { 1: 1 });

@@ -63,6 +63,8 @@ export class ReaderTrack {
   #snapshot: Visibility | undefined;
   #lastUpToDateAt = 0;
   #startingOver = false;
+  /** LSN of the offset that it is at. */
+  #offsetLsn = 0n;
   #fell: { readonly from: bigint; readonly to: bigint } | undefined;
 
   constructor(kind: ReaderKind, deps: TrackDeps) {
@@ -96,6 +98,7 @@ export class ReaderTrack {
     const messages = event.messages.map(shortened);
     this.#state.apply({ handle: event.handle, offset: event.offset, upToDate: event.upToDate, messages });
     this.entries = this.#state.entries;
+    this.#offsetLsn = BigInt(event.offset.split('_')[0] ?? 0);
     for (const text of this.#state.violations.splice(0)) violation('protocol', text);
     for (const { headers } of messages) {
       if (headers.control !== 'snapshot-end') continue;
@@ -126,6 +129,7 @@ export class ReaderTrack {
       this.#refusals.push({ handle, at });
     }
     this.#startingOver = true;
+    this.#offsetLsn = 0n;
     this.#state.startOver(next);
     for (const text of this.#state.violations.splice(0)) this.#deps.violation('protocol', text);
     this.#snapshot = undefined;
@@ -152,6 +156,11 @@ export class ReaderTrack {
     const { truth } = this.#deps;
     const had = truth.digestAt(this.kind.shape, last.watermark, this.#snapshot);
     return had !== 'unknown' && had === truth.digestAt(this.kind.shape, lsn, this.#snapshot) ? last : undefined;
+  }
+
+  /** It was given something of a later transaction, so all of this one: a log is read in the order of commits. */
+  passed(lsn: bigint): boolean {
+    return this.#offsetLsn > lsn;
   }
 
   get rotations(): number {
