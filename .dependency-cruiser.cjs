@@ -57,6 +57,25 @@ module.exports = {
       ['packages/errors', 'packages/log', 'packages/shape', 'packages/protocol'],
       'who may see what is decided about requests as the protocol has them',
     ),
+    only(
+      'sources-above-access',
+      'packages/sources',
+      ['packages/errors', 'packages/service-kit', 'packages/messaging', 'packages/access', 'packages/testkit'],
+      'what is declared about sources, and the registry it is kept in; testkit: tests only',
+    ),
+    only(
+      'admin-above-sources',
+      'packages/admin',
+      [
+        ...pure,
+        'packages/messaging',
+        'packages/service-kit',
+        'packages/shape-store',
+        'packages/sources',
+        'packages/testkit',
+      ],
+      'what operators see and do: part of a process, made of what all processes tell; testkit: tests only',
+    ),
     only('service-kit-above-errors', 'packages/service-kit', ['packages/errors'], ''),
     only('local-postgres-above-errors', 'packages/local-postgres', ['packages/errors'], ''),
     ...edges.map((edge) =>
@@ -84,7 +103,7 @@ module.exports = {
     driver('nats-in-one-place', '@nats-io/[^/]+', ['packages/messaging'], ''),
     driver('redis-in-one-place', 'ioredis', ['packages/shape-store'], ''),
     driver('jose-in-one-place', 'jose', ['packages/access'], ''),
-    driver('express-in-one-place', 'express', ['services/api/src/http'], ''),
+    driver('express-in-one-place', 'express', ['services/api/src/http', 'packages/admin/src/http'], ''),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

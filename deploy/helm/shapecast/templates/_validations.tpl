@@ -1,0 +1,210 @@
+{{/* Everything that is wrong with the values, a line each; each says what to set. */}}
+{{- define "shapecast.problems" -}}
+{{- $v := .Values -}}
+{{- $many := include "shapecast.many" . -}}
+{{- $components := dict -}}
+{{- range $name := list "replicator" "router" "api" "edge" }}{{ $_ := set $components $name (include "shapecast.component" (dict "root" $ "component" $name) | fromYaml) }}{{ end -}}
+{{- if not (or $v.global.imageRegistry $v.defaults.image.registry) }}
+defaults.image.registry: is required; set it to the registry that you pushed the image to (docs/images.md).
+{{- end }}
+{{- include "shapecast.serverProblems" . }}
+{{- if $many }}{{ include "shapecast.manyProblems" . }}{{ else }}{{ include "shapecast.singleProblems" . }}{{ end }}
+{{- include "shapecast.settingProblems" . }}
+{{- range $name, $c := $components }}
+{{- if and $c.autoscaling.enabled $c.keda.enabled }}
+{{ $name }}.keda.enabled: excludes {{ $name }}.autoscaling.enabled; two of them would scale against each other.
+{{- end }}
+{{- range $kind := list "autoscaling" "keda" }}
+{{- $scale := get $c $kind }}
+{{- if and $scale.enabled (gt (int $scale.minReplicas) (int $scale.maxReplicas)) }}
+{{ $name }}.{{ $kind }}.maxReplicas: is less than minReplicas; set it to at least {{ int $scale.minReplicas }}.
+{{- end }}
+{{- if and $scale.enabled (eq $name "replicator") }}
+replicator.{{ $kind }}.enabled: replicators are not scaled by load; set replicator.replicaCount by the number of sources.
+{{- end }}
+{{- if and $scale.enabled (eq $name "router") (not $many) }}
+{{- $shards := int (default 8 (get (merge (dict) (default dict $v.replicator.config) $v.config) "SHAPECAST_SHARDS")) }}
+{{- if gt (int $scale.maxReplicas) $shards }}
+router.{{ $kind }}.maxReplicas: is {{ int $scale.maxReplicas }}, but the source has {{ $shards }} shards, and a router without one has nothing to do; set at most {{ $shards }}, or more SHAPECAST_SHARDS in config.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and $c.keda.enabled (not $c.keda.prometheus.serverAddress) (not $c.keda.triggers) }}
+{{ $name }}.keda.prometheus.serverAddress: is required with keda, or triggers of your own; set it to the address of Prometheus.
+{{- end }}
+{{- end }}
+{{- $drain := $components.api.drain }}
+{{- $needed := add (int $drain.preStopSeconds) (int $drain.spreadSeconds) (int $drain.timeoutSeconds) 5 }}
+{{- if lt (int $components.api.terminationGracePeriodSeconds) (int $needed) }}
+api.terminationGracePeriodSeconds: is {{ int $components.api.terminationGracePeriodSeconds }}, but api.drain takes {{ $needed }} (preStopSeconds + spreadSeconds + timeoutSeconds + 5); set at least {{ $needed }}.
+{{- end }}
+{{- $needed = add (int $components.edge.drain.preStopSeconds) 25 }}
+{{- if and $v.edge.enabled (lt (int $components.edge.terminationGracePeriodSeconds) (int $needed)) }}
+edge.terminationGracePeriodSeconds: is {{ int $components.edge.terminationGracePeriodSeconds }}, but a long poll may take 20 s after edge.drain.preStopSeconds; set at least {{ $needed }}.
+{{- end }}
+{{- if and $v.edge.enabled (not $components.api.enabled) }}
+edge.enabled: there is nothing behind it with api.enabled=false; enable the API.
+{{- end }}
+{{- if and $v.edge.gatekeeper.existingSecret (eq $v.edge.kind "varnish") }}
+edge.gatekeeper.existingSecret: only nginx checks the tokens of users; set edge.kind to nginx.
+{{- end }}
+{{- if and $v.ingress.enabled (not $v.ingress.hosts) }}
+ingress.hosts: is required with ingress.enabled; set at least one, such as {host: shapes.example.com}.
+{{- end }}
+{{- if and $v.gateway.enabled (not $v.gateway.parentRefs) }}
+gateway.parentRefs: is required with gateway.enabled; set the name of the Gateway.
+{{- end }}
+{{- if and $v.monitoring.serviceMonitor.enabled $v.monitoring.podMonitor.enabled }}
+monitoring.podMonitor.enabled: excludes monitoring.serviceMonitor.enabled; every metric would be there twice.
+{{- end }}
+{{- if $v.cleanup.dropReplicationSlots }}
+{{- if $many }}
+cleanup.dropReplicationSlots: is for mode single-source; with many sources set `state: removed` on each before uninstalling, and wait until they are gone.
+{{- else if $v.nats.enabled }}
+cleanup.dropReplicationSlots: needs NATS, and that of nats.enabled is uninstalled before; drop the slot by hand, as the notes say.
+{{- end }}
+{{- end }}
+{{- if and $many $v.tests.table (not $v.tests.source) }}
+tests.source: is required with tests.table and mode many-sources; set the id of a source.
+{{- end }}
+{{- include "shapecast.upgradeProblems" . }}
+{{- include "shapecast.deprecations" . }}
+{{- end -}}
+
+{{- define "shapecast.serverProblems" -}}
+{{- $nats := .Values.externalNats -}}
+{{- $urls := without (list $nats.url $nats.existingSecretKeys.url (ternary "nats" "" .Values.nats.enabled)) "" -}}
+{{- if not $urls }}
+externalNats.url: is required; set it, or externalNats.existingSecret with existingSecretKeys.url, or nats.enabled to try it out.
+{{- else if gt (len $urls) 1 }}
+externalNats.url: excludes externalNats.existingSecretKeys.url and nats.enabled; set one of the three.
+{{- end }}
+{{- if and (or $nats.existingSecretKeys.url $nats.existingSecretKeys.creds) (not $nats.existingSecret) }}
+externalNats.existingSecret: is required with externalNats.existingSecretKeys; set the name of the Secret.
+{{- end }}
+{{- $redis := .Values.externalRedis -}}
+{{- $urls = without (list $redis.url $redis.existingSecret (ternary "valkey" "" .Values.valkey.enabled)) "" -}}
+{{- if not $urls }}
+externalRedis.url: is required; set it, or externalRedis.existingSecret, or valkey.enabled to try it out.
+{{- else if gt (len $urls) 1 }}
+externalRedis.url: excludes externalRedis.existingSecret and valkey.enabled; set one of the three.
+{{- end }}
+{{- $unsafe := get (merge (dict) (default dict .Values.replicator.config) .Values.config) "SHAPECAST_ALLOW_UNSAFE" -}}
+{{- if and (lt (int $nats.streamReplicas) 3) (ne (toString $unsafe) "true") (not .Values.nats.enabled) }}
+externalNats.streamReplicas: fewer than 3 copies lose data with a single NATS server; set 3, or `SHAPECAST_ALLOW_UNSAFE: "true"` in config.
+{{- end }}
+{{- end -}}
+
+{{- define "shapecast.singleProblems" -}}
+{{- $source := .Values.source -}}
+{{- if and (not $source.existingSecret) (not $source.databaseUrl) }}
+source.existingSecret: is required; set the Secret with the URL of the database, or source.databaseUrl to try it out.
+{{- else if and $source.existingSecret (or $source.databaseUrl $source.pooledDatabaseUrl) }}
+source.databaseUrl: excludes source.existingSecret, as does source.pooledDatabaseUrl; set one of the two.
+{{- end }}
+{{- $auth := $source.auth -}}
+{{- $secrets := or $auth.existingSecret $auth.secret -}}
+{{- if and $auth.existingSecret $auth.secret }}
+source.auth.secret: excludes source.auth.existingSecret; set one of the two.
+{{- end }}
+{{- if and (not $secrets) (not $auth.insecure) }}
+source.auth.existingSecret: is required; set the Secret with the shared secrets of the API, or source.auth.insecure if everybody may read.
+{{- else if and $secrets $auth.insecure }}
+source.auth.insecure: excludes source.auth.existingSecret and source.auth.secret; set one of them.
+{{- end }}
+{{- if and $auth.access $auth.accessExistingConfigMap }}
+source.auth.access: excludes source.auth.accessExistingConfigMap; set one of the two.
+{{- end }}
+{{- if or .Values.sources .Values.sourcesExistingSecret.name .Values.sourcesExistingConfigMap.name .Values.sourcesFilesSecrets }}
+sources: are those of mode many-sources; set it, or describe the one database in source.
+{{- end }}
+{{- if .Values.admin.enabled }}
+admin.enabled: the admin API is there with mode many-sources; set that, or leave it off.
+{{- end }}
+{{- end -}}
+
+{{- define "shapecast.manyProblems" -}}
+{{- $v := .Values -}}
+{{- $keys := $v.sourcesKeys -}}
+{{- if and (not $keys.existingSecret) (not $keys.generate) }}
+sourcesKeys.existingSecret: is required with mode many-sources; set a Secret with two keys of `openssl rand -base64 32`, or sourcesKeys.generate.
+{{- else if and $keys.existingSecret $keys.generate }}
+sourcesKeys.generate: excludes sourcesKeys.existingSecret; set one of the two.
+{{- end }}
+{{- if or $v.source.databaseUrl $v.source.existingSecret }}
+source.databaseUrl: is that of mode single-source; move it to sources, or set the mode.
+{{- end }}
+{{- $declared := without (list $v.sourcesExistingSecret.name $v.sourcesExistingConfigMap.name (ternary "sources" "" (not (empty $v.sources)))) "" -}}
+{{- if gt (len $declared) 1 }}
+sources: there are several of sources, sourcesExistingSecret and sourcesExistingConfigMap, and replicators follow one file; set one of the three.
+{{- end }}
+{{- if and $v.admin.enabled (not $v.admin.existingSecret) }}
+admin.existingSecret: is required with admin.enabled; set the Secret with the token, of at least 16 characters.
+{{- end }}
+{{- range $id, $source := $v.sources }}
+{{- $source = default dict $source }}
+{{- range $field := list "databaseUrl" "pooledDatabaseUrl" }}
+{{- if and (get $source $field) (get $source (printf "%sFrom" $field)) }}
+sources.{{ $id }}.{{ $field }}: excludes {{ $field }}From; set one of the two.
+{{- end }}
+{{- end }}
+{{- if not (or $source.databaseUrl $source.databaseUrlFrom) }}
+sources.{{ $id }}.databaseUrl: is required, or databaseUrlFrom; set where the database is.
+{{- end }}
+{{- $guarded := or $source.secrets $source.secretFrom $source.access }}
+{{- if and (not $guarded) (not $source.insecure) }}
+sources.{{ $id }}.secretFrom: is required, or secrets, or access; or set insecure if everybody may read it.
+{{- else if and $guarded $source.insecure }}
+sources.{{ $id }}.insecure: excludes secrets, secretFrom and access; set one of them.
+{{- end }}
+{{- if and $source.secrets $source.secretFrom }}
+sources.{{ $id }}.secrets: excludes secretFrom; set one of the two.
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Variables: those that the chart sets itself, those that do not go with the mode, and those that nobody reads. */}}
+{{- define "shapecast.settingProblems" -}}
+{{- $owned := dict
+    "DATABASE_URL" "source" "ELECTRIC_POOLED_DATABASE_URL" "source" "SHAPECAST_SOURCE_ID" "source.id" "ELECTRIC_REPLICATION_STREAM_ID" "source.replicationStreamId"
+    "ELECTRIC_SECRET" "source.auth" "SHAPECAST_SECRETS_FILE" "source.auth" "SHAPECAST_ACCESS_FILE" "source.auth" "ELECTRIC_INSECURE" "source.auth.insecure"
+    "SHAPECAST_NATS_URL" "externalNats" "SHAPECAST_REDIS_URL" "externalRedis" "SHAPECAST_REDIS_CLUSTER" "externalRedis.cluster" "SHAPECAST_STREAM_REPLICAS" "externalNats.streamReplicas"
+    "SHAPECAST_SOURCES" "mode" "SHAPECAST_SOURCES_FILE" "sources" "SHAPECAST_SOURCES_KEY" "sourcesKeys" "SHAPECAST_SOURCES_API_KEY" "sourcesKeys"
+    "SHAPECAST_ADMIN_PORT" "admin.port" "SHAPECAST_ADMIN_TOKEN" "admin" "SHAPECAST_PRESTOP_DELAY" "api.drain.preStopSeconds" "SHAPECAST_DRAIN_SPREAD" "api.drain.spreadSeconds"
+    "SHAPECAST_HEALTH_PORT" "" "ELECTRIC_PORT" "" "PORT" "" -}}
+{{- $known := splitList "\n" (trim (.Files.Get "files/variables.txt")) -}}
+{{- $places := dict "config" .Values.config "defaults.config" .Values.defaults.config "defaults.env" .Values.defaults.env -}}
+{{- range $component := list "replicator" "router" "api" }}
+{{- range $kind := list "config" "env" }}{{ $_ := set $places (printf "%s.%s" $component $kind) (default dict (get (get $.Values $component) $kind)) }}{{ end -}}
+{{- end -}}
+{{- range $place, $variables := $places }}
+{{- range $variable, $value := $variables }}
+{{- if and (hasKey $owned $variable) (hasSuffix "config" $place) }}
+{{ $place }}.{{ $variable }}: is set by the chart{{ with get $owned $variable }}; set {{ . }} instead{{ end }}.
+{{- else if and (regexMatch "^(SHAPECAST|ELECTRIC)_" $variable) (not (has $variable $known)) (not $.Values.allowUnknownSettings) }}
+{{ $place }}.{{ $variable }}: no service reads it; {{ include "shapecast.suggestion" (dict "variable" $variable "known" $known) }}, or allowUnknownSettings.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The variable that begins as this one does for longest. {variable, known} */}}
+{{- define "shapecast.suggestion" -}}
+{{- $found := "" -}}
+{{- range $cut := until (sub (len .variable) 10 | int) -}}
+{{- $beginning := trunc (sub (len $.variable) $cut | int) $.variable -}}
+{{- if not $found }}{{ range $name := $.known }}{{ if and (not $found) (hasPrefix $beginning $name) }}{{ $found = $name }}{{ end }}{{ end }}{{ end -}}
+{{- end -}}
+{{- if $found }}set {{ $found }} if you meant that{{ else }}correct its name (docs/config.md){{ end -}}
+{{- end -}}
+
+{{/* From one major version to another somebody has to have read what it takes. */}}
+{{- define "shapecast.upgradeProblems" -}}
+{{- if .Release.IsUpgrade -}}
+{{- $running := lookup "apps/v1" "Deployment" (include "shapecast.namespace" .) (printf "%s-router" (include "shapecast.fullname" .)) -}}
+{{- $before := dig "metadata" "labels" "app.kubernetes.io/version" "" $running -}}
+{{- if and $before (ne (index (splitList "." $before) 0) (index (splitList "." .Chart.AppVersion) 0)) (ne .Values.upgrade.acknowledge .Chart.AppVersion) }}
+upgrade.acknowledge: {{ $before }} to {{ .Chart.AppVersion }} is a major upgrade; read its notes, then set "{{ .Chart.AppVersion }}".
+{{- end }}
+{{- end -}}
+{{- end -}}
