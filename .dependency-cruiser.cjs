@@ -72,11 +72,24 @@ module.exports = {
         'packages/service-kit',
         'packages/shape-store',
         'packages/sources',
+        'packages/telemetry',
         'packages/testkit',
       ],
       'what operators see and do: part of a process, made of what all processes tell; testkit: tests only',
     ),
     only('service-kit-above-errors', 'packages/service-kit', ['packages/errors'], ''),
+    only(
+      'telemetry-above-service-kit',
+      'packages/telemetry',
+      ['packages/errors', 'packages/service-kit', 'packages/testkit'],
+      'what is measured, whoever measures it; testkit: tests only',
+    ),
+    only(
+      'monitoring-above-telemetry',
+      'packages/monitoring',
+      ['packages/telemetry'],
+      'alerts, dashboards and their documentation, made of the table of metrics',
+    ),
     only('local-postgres-above-errors', 'packages/local-postgres', ['packages/errors'], ''),
     ...edges.map((edge) =>
       only(

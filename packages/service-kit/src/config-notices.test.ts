@@ -80,12 +80,15 @@ test('the variables of ours that the spec names are known', () => {
 
 test('one that has no effect so far, or a new name, brings one notice', () => {
   expect(
-    configNotices({ ELECTRIC_OTLP_ENDPOINT: 'http://x', ELECTRIC_QUERY_DATABASE_URL: 'postgres://u:pw@h/d' }),
+    configNotices({ ELECTRIC_PROFILE_WHERE_CLAUSES: 'true', ELECTRIC_QUERY_DATABASE_URL: 'postgres://u:pw@h/d' }),
   ).toEqual([
     {
       level: 'notice',
       message: 'setting has no effect yet',
-      fields: { variable: 'ELECTRIC_OTLP_ENDPOINT', why: 'comes with telemetry' },
+      fields: {
+        variable: 'ELECTRIC_PROFILE_WHERE_CLAUSES',
+        why: 'matching is measured as a whole, not clause by clause',
+      },
     },
     {
       level: 'notice',

@@ -41,7 +41,28 @@ describe('the health port', () => {
     expect(await ask('/v1/health')).toEqual({ code, text: `{"status":"${told}"}` });
   });
 
-  test('nothing else is there', async () => {
+  test('nothing else is there, and no metrics where there are none', async () => {
     expect((await ask('/metrics/no')).code).toBe(404);
+    expect((await ask('/metrics')).code).toBe(404);
   });
+});
+
+test('/metrics says what was measured up to the moment of asking', async () => {
+  let scrapes = 0;
+  const metrics = () => `scrapes ${(scrapes += 1)}\n`;
+  const server = new HealthServer(() => ({ ready: false, status: 'starting' }), {
+    port: 0,
+    host: '127.0.0.1',
+    metrics,
+  });
+  await server.start();
+  try {
+    for (const expected of ['scrapes 1\n', 'scrapes 2\n']) {
+      const response = await fetch(`http://127.0.0.1:${server.port}/metrics`);
+      expect([response.status, await response.text()]).toEqual([200, expected]);
+      expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+    }
+  } finally {
+    await server.stop();
+  }
 });

@@ -14,24 +14,37 @@ export interface HealthReport {
 const LIVE: ReadonlySet<string> = new Set(['/live', '/livez', '/startupz']);
 const REPORT: ReadonlySet<string> = new Set(['/ready', '/readyz', '/health']);
 
+interface HealthServerOptions {
+  readonly port: number;
+  readonly host: string;
+  /** Measurements of the process in the text format of Prometheus; without them there is no `/metrics`. */
+  readonly metrics?: () => string;
+}
+
+/** Version 0.0.4 of the text format, which every scraper reads. */
+export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
 /**
  * Answers `GET /live`, `/livez` and `/startupz` (200 while the process runs, whatever it has lost), `GET /ready`, `/readyz` and
  * `/health` (200 or 503, the report as JSON), and `GET /v1/health` as the API does on its public port (200 or 202, the status) (spec
- * O 1.1.3, D H20).
+ * O 1.1.3, D H20). `GET /metrics` answers what Prometheus scrapes, made at the time of asking (spec D O8).
  */
 export class HealthServer implements Component {
   readonly name = 'health-server';
   readonly #report: () => HealthReport;
-  readonly #options: { readonly port: number; readonly host: string };
+  readonly #options: HealthServerOptions;
   readonly #server: Server;
 
-  constructor(report: () => HealthReport, options: { readonly port: number; readonly host: string }) {
+  constructor(report: () => HealthReport, options: HealthServerOptions) {
     this.#report = report;
     this.#options = options;
     this.#server = createServer((request, response) => {
       const path = (request.url ?? '/').split('?')[0] ?? '/';
       if (LIVE.has(path)) return void response.writeHead(200).end('ok\n');
       if (path === '/v1/health') return void answerStatus(response, this.#report().status);
+      if (path === '/metrics' && options.metrics !== undefined) {
+        return void response.writeHead(200, { 'content-type': METRICS_TYPE }).end(options.metrics());
+      }
       if (!REPORT.has(path)) return void response.writeHead(404).end('Not found\n');
       const report = this.#report();
       response.writeHead(report.ready ? 200 : 503, { 'content-type': 'application/json; charset=utf-8' });

@@ -11,7 +11,7 @@ export { GROUPS, VARIABLES, VARIABLES_OF_ONE_SOURCE, type Variable } from './con
 export { configOrExit, openProcessLog, type ProcessLog } from './composition.ts';
 export { configNotices, type ConfigNotice } from './config-notices.ts';
 export { CONDITIONS, ConditionBoard, type Condition, type ConditionName, type Conditions } from './conditions.ts';
-export { HealthServer, type HealthReport } from './health-server.ts';
+export { HealthServer, METRICS_TYPE, type HealthReport } from './health-server.ts';
 export {
   commonConfig,
   commonNames,

@@ -117,6 +117,7 @@ describe('a state event', () => {
     pass(1_000);
     rotate(1);
     expect(lines.at(-1)?.fields).not.toHaveProperty('omitted');
+    expect(tap.omitted).toBe(90);
     expect(tap.counts).toEqual({ shape_rotated: 102 });
   });
 });

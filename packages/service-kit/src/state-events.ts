@@ -109,6 +109,7 @@ export class StateEventTap {
   readonly #counts = new Map<string, number>();
   readonly #samples = new Map<string, { since: number; passed: number; omitted: number }>();
   #publish: ((payload: Uint8Array, source: string | undefined) => void) | undefined;
+  #omitted = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -122,6 +123,11 @@ export class StateEventTap {
   /** How often each event happened in this process, the omitted ones included. */
   get counts(): Readonly<Record<string, number>> {
     return Object.fromEntries(this.#counts);
+  }
+
+  /** How many of them did not make it into the log. */
+  get omitted(): number {
+    return this.#omitted;
   }
 
   /** `log`, listened to. `fields` are what it is bound to already. */
@@ -156,6 +162,7 @@ export class StateEventTap {
     }
     if (sample.passed >= most) {
       sample.omitted += 1;
+      this.#omitted += 1;
       return undefined;
     }
     sample.passed += 1;

@@ -1,0 +1,97 @@
+import { counter, gauge, highest, histogram, type MetricDefinition } from '../definition.ts';
+
+const ALL = ['replicator', 'router', 'api'] as const;
+
+/** What every process has. */
+export const PROCESS_METRICS = {
+  'shapecast.build.info': highest(
+    ALL,
+    '1',
+    ['version', 'name'],
+    'Always 1: one series for the version of Shapecast, one for that of Node',
+  ),
+  'shapecast.ready': gauge(ALL, '1', [], '1 while the process does its whole job, as its health report says'),
+  'shapecast.bus.connected': gauge(ALL, '1', [], '1 while NATS is reached'),
+  'shapecast.redis.connected': gauge(['router', 'api'], '1', [], '1 while the store is reached'),
+  'shapecast.postgres.connected': gauge(['replicator', 'router'], '1', ['source'], '1 while Postgres is reached'),
+  'shapecast.redis.call.duration': histogram(
+    ['router', 'api'],
+    'ms',
+    [],
+    'Calls to the store, from sending to the answer',
+  ),
+  'shapecast.state_events.count': counter(ALL, '1', ['name'], 'State events of the log, by name'),
+  'shapecast.tenant.usage': gauge(
+    ALL,
+    '1',
+    ['source', 'axis'],
+    'What a source uses of an axis that has a limit, in this process (docs/sources.md)',
+  ),
+  'shapecast.tenant.limit': gauge(ALL, '1', ['source', 'axis'], "This process's share of the limit"),
+  'shapecast.tenant.refused.count': counter(
+    ALL,
+    '1',
+    ['source', 'axis'],
+    'Requests or pieces of work refused because of a limit',
+  ),
+  'shapecast.log.dropped.count': counter(
+    ALL,
+    '1',
+    [],
+    'State events left out of the log because too many of the same kind came',
+  ),
+  'shapecast.telemetry.dropped.count': counter(
+    ALL,
+    '1',
+    ['reason'],
+    'Measurements or spans that were given up rather than waited for',
+  ),
+  'process.cpu.time': counter(ALL, 's', ['mode'], 'Processor time of the process: user or system'),
+  'process.memory.total': gauge(ALL, 'By', [], 'Resident memory of the process'),
+  'process.memory.heap_used': gauge(ALL, 'By', [], 'Heap in use, over all threads'),
+  'process.memory.heap_limit': highest(ALL, 'By', [], 'Heap that the main thread may use'),
+  'process.memory.external': gauge(ALL, 'By', [], 'Memory of buffers outside the heap, over all threads'),
+  'process.start_timestamp': highest(ALL, 's', [], 'When the process started, in seconds since 1970'),
+  'process.clock': highest(ALL, 's', [], 'What the process takes the time to be, in seconds since 1970'),
+  'vm.uptime.total': highest(ALL, 's', [], 'How long the process has run'),
+  'nodejs.eventloop.delay.p50': highest(
+    ALL,
+    's',
+    [],
+    'Delay of the event loop in the last ten seconds: half were shorter',
+  ),
+  'nodejs.eventloop.delay.p99': highest(
+    ALL,
+    's',
+    [],
+    'Delay of the event loop in the last ten seconds: 99 of 100 were shorter',
+  ),
+  'nodejs.eventloop.delay.max': highest(ALL, 's', [], 'Longest delay of the event loop in the last ten seconds'),
+  'nodejs.eventloop.utilization': highest(
+    ALL,
+    '1',
+    [],
+    'Share of time that the busiest event loop of the process worked',
+  ),
+  'v8js.gc.duration': histogram(
+    ALL,
+    'ms',
+    ['kind'],
+    'Pauses for garbage collection: minor, major, incremental or weak',
+  ),
+  'nodejs.active_handles': gauge(ALL, '1', ['kind'], 'What keeps the process running, by kind of resource'),
+  'system.cpu.core_count': highest(ALL, '1', [], 'Processors that the process may use'),
+  'system.cpu.utilization.total': highest(ALL, '%', [], 'Share of all processors of the machine in use, in percent'),
+  'system.cpu.utilization.core': highest(ALL, '%', ['core'], 'Share of one processor in use, in percent'),
+  'system.load_percent.avg1': highest(ALL, '%', [], 'Load of the last minute by processors, in percent'),
+  'system.load_percent.avg5': highest(ALL, '%', [], 'Load of the last five minutes by processors, in percent'),
+  'system.load_percent.avg15': highest(ALL, '%', [], 'Load of the last fifteen minutes by processors, in percent'),
+  'system.memory_percent.free_memory': highest(ALL, '%', [], 'Free memory of the machine, in percent'),
+  'system.memory_percent.available_memory': highest(
+    ALL,
+    '%',
+    [],
+    'Memory of the machine that could be had, caches included, in percent',
+  ),
+  'system.memory_percent.used_memory': highest(ALL, '%', [], 'Used memory of the machine, in percent'),
+} as const satisfies Readonly<Record<string, MetricDefinition>>;
