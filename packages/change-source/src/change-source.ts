@@ -1,4 +1,4 @@
-import type { Cell, Lsn, Relation, TransactionPart } from '@shapecast/log';
+import type { Cell, Lsn, Relation, TransactionPart, UnusableChange } from '@shapecast/log';
 import type { KeysetRequest } from './keyset.ts';
 
 /** Who answers on the replication connection; compared with what was seen before to prove continuity (spec R 6.5). */
@@ -36,9 +36,10 @@ export interface SlotState {
 export interface ReplicationHandler {
   /**
    * Consecutive transactions or fragments, in commit order, as many as were at hand. No further call is made, and the
-   * socket is paused, until the returned promise settles: this is the backpressure (spec R 8.3.1). Status updates go on.
+   * socket is paused, until the returned promise settles: this is the backpressure (spec R 8.3.1). Status updates go on. `bytes` is what
+   * they took to be sent, where that is known.
    */
-  onParts(parts: readonly TransactionPart[]): Promise<void>;
+  onParts(parts: readonly TransactionPart[], bytes?: number): Promise<void>;
   /**
    * The server's WAL end, told by a keepalive, at a moment when no transaction is half received and every part received
    * was handed over (spec R 8.4.2 a and b).
@@ -49,6 +50,8 @@ export interface ReplicationHandler {
    * not throw.
    */
   onRelation?(relation: Relation): void;
+  /** A change came without what it takes to know its rows, and is handed over as unusable. Must not throw. */
+  onUnusable?(reason: UnusableChange['reason']): void;
 }
 
 /** An exclusive replication session: it holds the source's lock until closed. */
@@ -83,7 +86,7 @@ export type SourceProgress =
 export interface HolderWatch {
   /** Calls back when the holder said that it leaves, so that the lock is about to be free. The returned function ends it. */
   onLeaving(callback: () => void): () => void;
-  /** Walsender of a holder that gave no sign of life for too long; undefined while all is well or nothing is known. */
+  /** Walsender of a holder that is gone, or gave no sign of life for too long; undefined while all is well or nothing is known. */
   silentWalSender(): number | undefined;
   /** Other sources that said that they are replicated from such a database. Asked before the lock is. */
   neighbours?(identity: SourceIdentity): Promise<readonly NeighbourSource[]>;

@@ -12,7 +12,14 @@ export interface SlotReport {
   readonly keepBytes?: bigint;
   /** Somebody holds the lock of the source: a replicator that leads, or is about to. */
   readonly locked: boolean;
+  /** What Postgres says of the WAL that it keeps: `lost` is not among it, because a slot that is lost keeps none. */
+  readonly walStatus: WalStatus;
+  /** WAL that may still be written before the slot is in danger of being lost; absent when nothing is limited. */
+  readonly safeBytes?: bigint;
 }
+
+/** Within `max_wal_size`; beyond that, and kept for slots; to be removed with the next checkpoint. */
+export type WalStatus = 'reserved' | 'extended' | 'unreserved';
 
 /** The lock of a source without a slot: as long as it is held, nobody sets up another one. */
 export interface SlotHold {

@@ -15,7 +15,7 @@ export type {
   SubsetSink,
   TimelineEnd,
 } from './change-source.ts';
-export type { GuardedSlot, SlotHold, SlotReport } from './guarded-slot.ts';
+export type { GuardedSlot, SlotHold, SlotReport, WalStatus } from './guarded-slot.ts';
 export { keyOf, type KeyPlaces, type KeysetRequest, type KeyTexts } from './keyset.ts';
 export type {
   SnapshotMoment,
@@ -29,6 +29,7 @@ export type {
 } from './source-database.ts';
 export { sharePublication } from './source-publication.ts';
 export type {
+  PublicationAction,
   PublicationCheck,
   PublicationFlaw,
   PublicationSight,

@@ -46,6 +46,13 @@ export interface PublicationSight {
  * The publication of a source beside adding tables to it. What changes it goes through one queue with that (spec R 7.3), and does
  * nothing in manual mode or when it is somebody else's (7.9). Errors as of `SourceDatabase.publish`.
  */
+/** A table was put into the publication, taken out, or given full replica identity; or the publication was given its parameters. */
+export interface PublicationAction {
+  readonly action: 'add' | 'drop' | 'identity' | 'parameters';
+  /** False when the database refused it. */
+  readonly ok: boolean;
+}
+
 export interface SourcePublication {
   /** Looks at everything (spec R 7.7). `used` are the tables that have shapes. Changes nothing. */
   verify(used: readonly number[], signal: AbortSignal): Promise<PublicationCheck>;

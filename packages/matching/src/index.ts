@@ -6,5 +6,12 @@ export {
   type TableIndexOptions,
 } from './table-index.ts';
 export type { IndexKind } from './atom.ts';
-export { ratiosOf, type Explanation, type IndexReport, type MatchCounts, type TemplateReport } from './report.ts';
+export {
+  ratiosOf,
+  type Evaluations,
+  type Explanation,
+  type IndexReport,
+  type MatchCounts,
+  type TemplateReport,
+} from './report.ts';
 export type { ColumnStatistics, OneColumnStatistics } from './statistics.ts';

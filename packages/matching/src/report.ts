@@ -25,6 +25,12 @@ export interface MatchCounts {
   readonly matches: number;
 }
 
+/** Clauses evaluated, by whether the index led there. */
+export interface Evaluations {
+  readonly indexed: number;
+  readonly scanned: number;
+}
+
 export interface MatchRatios {
   /** Instances looked at per row image, scanned ones not counted. */
   readonly candidatesPerRow: number;

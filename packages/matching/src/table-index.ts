@@ -8,7 +8,7 @@ import { Evaluation, type Decide } from './evaluation.ts';
 import { Filing } from './filing.ts';
 import { lift, type Lifted } from './lift.ts';
 import { normalise } from './normalise.ts';
-import { ratiosOf, type Explanation, type IndexReport } from './report.ts';
+import { ratiosOf, type Evaluations, type Explanation, type IndexReport } from './report.ts';
 import { ShapeKeys } from './shape-keys.ts';
 import type { Scope } from './shared-parts.ts';
 import { SlotTable } from './slot-table.ts';
@@ -131,6 +131,11 @@ export class TableIndex<K> {
   /** Shapes that every change of the table has to evaluate. */
   get scannedSize(): number {
     return this.#scannedShapes;
+  }
+
+  /** Clauses that were evaluated since the index was made. */
+  get evaluations(): Evaluations {
+    return { indexed: this.#evaluation.candidates, scanned: this.#evaluation.scanned };
   }
 
   /** Row images on which Postgres would have raised an error, counted per shape, since the index was made. */

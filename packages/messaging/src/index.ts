@@ -1,5 +1,5 @@
 export type {
-  FoundMessage,
+  PublishOptions,
   PublishOutcome,
   StoredMessage,
   TxStream,
@@ -43,6 +43,7 @@ export type { UsageSeries } from './usage-history.ts';
 export { HandleRecords } from './handle-records.ts';
 export { DurableCursorNote, lowestAppliedSeq, lowestDurableCursor, type DurableRecord } from './durable-cursors.ts';
 export { RotationJournal, type RotationFailure } from './rotation-journal.ts';
+export { ShardPins, type ShardPinRecord } from './shard-pins.ts';
 export { decodeShardHint, encodeShardHint, type ShardHint } from './shard-hint.ts';
 export type { SubsetMetadata, SubsetOrder, SubsetQuery } from './subset-query.ts';
 export {
@@ -51,7 +52,9 @@ export {
   ddlHintSubject,
   eventsSubject,
   introspectSubject,
+  newIncarnationSubject,
   publishTableSubject,
+  releaseLeadershipSubject,
   shardHintSubject,
   subsetSubject,
   txStreamName,

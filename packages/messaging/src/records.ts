@@ -25,6 +25,8 @@ export interface LeaderRecord {
   readonly systemId?: string;
   /** Reads transactions from Postgres and stores them. */
   readonly streaming: boolean;
+  /** Where it runs: whoever is started again there under the same name knows that this one is gone. */
+  readonly process?: { readonly host: string; readonly pid: number };
 }
 
 /** Registry bucket with expiry: key is `processKey`. Written again and again by the process itself: it lives. */
@@ -186,6 +188,8 @@ export const BUCKETS = {
   rotations: { name: 'shapecast_rotations', ttlMs: 48 * 3_600_000 },
   /** Key is `durableKey`, written by the owner of the shard: `DurableCursorNote`. */
   durable: { name: 'shapecast_durable' },
+  /** Key is the source id, written by the admin API: `ShardPinRecord`. */
+  pins: { name: 'shapecast_pins' },
 } as const;
 
 /** Registry bucket: key is the source id. What may be written for the source; never goes back (spec O 2.5). */

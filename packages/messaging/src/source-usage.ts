@@ -35,6 +35,9 @@ export interface SourceUsage {
     /** From a commit until it is in the tx stream, and until it is visible in the store: of the latest transactions. */
     readonly publishLagMs?: number;
     readonly applyLagMs?: number;
+    /** From visible in the store until a live answer with it was written, and all the way from the commit to there. */
+    readonly serveLagMs?: number;
+    readonly deliveryLagMs?: number;
   };
   /** Per axis of quota that has a limit: what counts against it in this process, its share of the limit, refused requests since the start. */
   readonly quotas?: Readonly<
@@ -72,6 +75,8 @@ const HIGHEST: ReadonlySet<string> = new Set<UsageGauge>([
   'retainedWalBytes',
   'publishLagMs',
   'applyLagMs',
+  'serveLagMs',
+  'deliveryLagMs',
 ]);
 
 /** Quotas of one shape, which are the same for every process: what the largest has. */

@@ -40,6 +40,16 @@ export function publishTableSubject(source: string): string {
   return `shapecast.rpc.${source}.publish`;
 }
 
+/** Asks the leading replicator to make room for another one, in good order. */
+export function releaseLeadershipSubject(source: string): string {
+  return `shapecast.rpc.${source}.release`;
+}
+
+/** Asks the leading replicator to begin a new incarnation, for the reason given. */
+export function newIncarnationSubject(source: string): string {
+  return `shapecast.rpc.${source}.new-incarnation`;
+}
+
 /** Asks a router for the rows of a subset snapshot; the answer is a stream. */
 export function subsetSubject(source: string): string {
   return `shapecast.rpc.${source}.subset`;

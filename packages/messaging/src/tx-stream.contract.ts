@@ -2,7 +2,7 @@ import { isShapecastError } from '@shapecast/errors';
 import { systemClock } from '@shapecast/service-kit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bytes, freshStreamId, take, text, type MessagingPair, type OpenMessaging } from './messaging.contract.ts';
-import type { TxStream } from './tx-stream.ts';
+import type { StoredMessage, TxStream } from './tx-stream.ts';
 
 const BUFFER = { maxBufferedBytes: 1024 * 1024 };
 
@@ -176,8 +176,8 @@ export function describeTxStream(name: string, open: OpenMessaging): void {
       const [first, last] = [await stream.get(1), await stream.last()];
       expect(first).toMatchObject({ seq: 1 });
       // The server is this machine; a clock of nanoseconds or seconds would be far off.
-      expect(Math.abs((first?.storedAtMs ?? 0) - systemClock.now())).toBeLessThan(3_600_000);
-      expect(last?.storedAtMs).toBeGreaterThanOrEqual(first?.storedAtMs ?? Infinity);
+      expect(Math.abs((first?.publishedMs ?? 0) - systemClock.now())).toBeLessThan(3_600_000);
+      expect(last?.publishedMs).toBeGreaterThanOrEqual(first?.publishedMs ?? Infinity);
       expect(await stream.get(3)).toBeUndefined();
     });
 
@@ -189,6 +189,26 @@ export function describeTxStream(name: string, open: OpenMessaging): void {
       await stream.publish(bytes('m4'), { expectedLastSeq: 3, msgId: 'id4' });
       await stream.publish(bytes('m5'), { expectedLastSeq: 4, msgId: 'id5' });
       expect(await reading).toEqual([2, 3, 4, 5].map((seq) => ({ seq, text: `m${seq}` })));
+    });
+
+    test('a reader learns when a message was stored, and the trace that it belongs to', async () => {
+      const stream = await fresh();
+      const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+      await stream.publish(bytes('m1'), { expectedLastSeq: 0, msgId: 'id1' });
+      await stream.publish(bytes('m2'), { expectedLastSeq: 1, msgId: 'id2', traceparent });
+      await stream.publish(bytes('m3'), { expectedLastSeq: 2, msgId: 'id3', traceparent: 'x'.repeat(56) });
+      const reader = await pair.other.txStreams.open(stream.id);
+      const read: StoredMessage[] = [];
+      for await (const message of reader!.read(1, BUFFER, AbortSignal.timeout(60_000))) {
+        read.push(message);
+        if (read.length === 3) break;
+      }
+      expect(read.map((message) => message.traceparent)).toEqual([undefined, traceparent, undefined]);
+      for (const { seq, publishedMs, traceparent: trace } of read) {
+        const found = await stream.get(seq);
+        expect(found).toMatchObject({ seq, publishedMs });
+        expect(found?.traceparent).toBe(trace);
+      }
     });
 
     test('a reader with a small buffer gets everything, large and small', async () => {

@@ -8,12 +8,23 @@ export interface TxStreamId {
 export interface StoredMessage {
   readonly seq: number;
   readonly payload: Uint8Array;
+  /** When it was stored, in milliseconds since 1970 by the clock of the storage. */
+  readonly publishedMs: number;
+  /**
+   * Trace that it belongs to, as its publisher gave it. May be a getter that reads headers: who traces nothing does not ask. From
+   * another process, so it may be any text.
+   */
+  readonly traceparent?: string | undefined;
 }
 
-/** A stored message that was looked up. */
-export interface FoundMessage extends StoredMessage {
-  /** When it was stored, in milliseconds since 1970 by the clock of the storage. */
-  readonly storedAtMs: number;
+/** What goes with a payload. */
+export interface PublishOptions {
+  /** What is stored last, or nothing is. */
+  readonly expectedLastSeq: number;
+  /** The same for the same message, however often it is published. */
+  readonly msgId: string;
+  /** W3C `traceparent` of the trace that the message belongs to; what is longer than such a thing can be is left out. */
+  readonly traceparent?: string | undefined;
 }
 
 /**
@@ -56,12 +67,9 @@ export interface TxStream {
    * that finds such a record last in the stream goes on behind it. A new writer must not pipeline before the stream is past
    * every sequence that its predecessor can have had in flight, or the same would happen to its own (ADR 24).
    */
-  publish(
-    payload: Uint8Array,
-    options: { readonly expectedLastSeq: number; readonly msgId: string },
-  ): Promise<PublishOutcome>;
-  get(seq: number): Promise<FoundMessage | undefined>;
-  last(): Promise<FoundMessage | undefined>;
+  publish(payload: Uint8Array, options: PublishOptions): Promise<PublishOutcome>;
+  get(seq: number): Promise<StoredMessage | undefined>;
+  last(): Promise<StoredMessage | undefined>;
   /**
    * Messages from `fromSeq` on, then new ones as they are stored, each exactly once and without holes, until `signal`
    * aborts (then ends) or the stream is lost (throws STREAM_UNAVAILABLE). Survives reconnects by itself. When the first

@@ -3,7 +3,14 @@ import type { UsageCounter, UsageGauge } from './source-usage.ts';
 /** What charts show: counters per second, and gauges. */
 export const CHARTED = [
   ...(['changes', 'entries', 'requests', 'egressBytes'] as const satisfies readonly UsageCounter[]),
-  ...(['publishLagMs', 'applyLagMs', 'parked', 'shapes'] as const satisfies readonly UsageGauge[]),
+  ...([
+    'publishLagMs',
+    'applyLagMs',
+    'serveLagMs',
+    'deliveryLagMs',
+    'parked',
+    'shapes',
+  ] as const satisfies readonly UsageGauge[]),
 ] as const;
 
 /** Five minutes at a sample every two seconds. */
@@ -15,7 +22,7 @@ export interface UsageSeries {
   readonly series: Readonly<Partial<Record<(typeof CHARTED)[number], readonly (number | null)[]>>>;
 }
 
-/** The last samples of one source, in 5 KiB. */
+/** The last samples of one source, in 6 KiB. */
 export class UsageHistory {
   readonly #values = new Float32Array(SAMPLES * CHARTED.length).fill(Number.NaN);
   #count = 0;

@@ -36,6 +36,8 @@ export {
   type VisibilityOutcome,
   type WriteOutcome,
 } from './shape-store.ts';
+export type { AppliedNote, EntryOrigin } from './applied-note.ts';
+export type { CallRecorders, Recorder, StoreNodeHealth } from './store-health.ts';
 export type { HomeClaim, HomeOutcome, StoreHome } from './home.ts';
 export type { ShapeInspection, ShapeReadSight } from './shape-inspection.ts';
 export { openMemoryShapeStore } from './memory/memory-shape-store.ts';

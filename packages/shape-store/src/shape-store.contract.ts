@@ -6,6 +6,7 @@ import type { OpenStore } from './contract/fixtures.ts';
 import { describeHome } from './contract/home.contract.ts';
 import { describeDurability } from './contract/durability.contract.ts';
 import { describeLife } from './contract/life.contract.ts';
+import { describeNotes } from './contract/note.contract.ts';
 import { describeOwnership } from './contract/ownership.contract.ts';
 import { describeResumption } from './contract/resume.contract.ts';
 import { describeUpkeep } from './contract/upkeep.contract.ts';
@@ -18,6 +19,7 @@ export function describeShapeStore(name: string, open: OpenStore): void {
     describeHome(open);
     describeOwnership(open);
     describeAppend(open);
+    describeNotes(open);
     describeLife(open);
     describeSnapshots(open);
     describeAttempts(open);

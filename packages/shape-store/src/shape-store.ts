@@ -1,7 +1,9 @@
 import type { LogOffset, Lsn, Position } from '@shapecast/log';
 import type { Fingerprint, ShapeDefinition } from '@shapecast/shape';
+import type { AppliedNote, EntryOrigin } from './applied-note.ts';
 import type { EntryMerger } from './compaction.ts';
 import type { HomeClaim, HomeOutcome, StoreHome } from './home.ts';
+import type { StoreNodeHealth } from './store-health.ts';
 import type { ShapeInspection, ShapeReadSight } from './shape-inspection.ts';
 
 /** Names one shard. All its keys live on one node, so that a call is atomic and a loss is a prefix (spec R 12.4.2). */
@@ -54,6 +56,8 @@ export interface LogEntry {
   readonly xid: bigint;
   /** JSON bytes of the message. */
   readonly bytes: Uint8Array;
+  /** Not kept with the entry: that of the newest goes into the note of the shape, if the step says when it was applied. */
+  readonly origin?: EntryOrigin | undefined;
 }
 
 /**
@@ -71,6 +75,8 @@ export interface AppendBatch {
   readonly watermark?: Lsn;
   /** From a progress record: ring entries of older transactions are dropped. */
   readonly xmin?: bigint;
+  /** When the step is sent, in milliseconds since 1970: for the notes of the shapes that get entries. */
+  readonly appliedMs?: number;
 }
 
 export type ShapeState = 'creating' | 'snapshotting' | 'promoting' | 'live' | 'dead';
@@ -100,6 +106,8 @@ export interface ShapeRecord {
   readonly logFormat: number;
   /** Known once the snapshot is fixed. */
   readonly snapshot?: SnapshotVisibility;
+  /** Of the request that made it, if that was traced. */
+  readonly traceparent?: string;
 }
 
 /** What a reader needs, read in one atomic step (R 14.1). */
@@ -118,6 +126,8 @@ export interface ShapeHead {
   readonly snapshotStarted: boolean;
   /** Why a dead shape died, and for a failed creation what to answer. */
   readonly error?: ShapeFailure;
+  /** Of the entry at `tail`. Absent also when nobody noted anything, when what is noted cannot be read, and for dead shapes. */
+  readonly note?: AppliedNote;
 }
 
 export interface ShapeFailure {
@@ -136,6 +146,8 @@ export interface CreateRequest {
   readonly logFormat?: number;
   /** Old entries of the log may be merged (R 11.6.1). Not part of the identity: whoever makes the shape decides. */
   readonly compaction?: boolean;
+  /** W3C trace context of the request that wants it, if that is traced; kept for whoever takes its snapshot (spec O 6.4.1). */
+  readonly traceparent?: string | undefined;
   /** What is known elsewhere of the handles that the shard has issued, should the store have lost them (R 15.2.2). */
   readonly issued?: IssuedHandles;
 }
@@ -213,6 +225,8 @@ export interface ShapeUse {
   readonly snapshotBytes: number;
   /** Bytes of both as the store holds them: less than their sum once they are compressed. */
   readonly heldBytes: number;
+  /** JSON bytes of changes that wait for the snapshot; absent once the shape is live. */
+  readonly pendingBytes?: number;
   /** The snapshot is complete, and `sealSnapshot` has not been through it. */
   readonly snapshotToSeal: boolean;
   readonly compaction: boolean;
@@ -479,6 +493,8 @@ export interface ShapeStore {
   weigh(shard: ShardId, cursor?: string): Promise<ShardWeight>;
   /** How full the store is, for each of its servers that has a limit. */
   memory(): Promise<readonly StoreMemory[]>;
+  /** How its servers are doing, of those that can be reached and say it. */
+  health(): Promise<readonly StoreNodeHealth[]>;
   /**
    * One step of a search through all data of a source: deletes what belongs to incarnations before `incarnation`, and what no
    * shape owns, once nobody has touched it for `graceMs` (R 6.5.1, 15.4.3). Repeatable, and safe beside everything else.

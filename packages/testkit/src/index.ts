@@ -15,7 +15,7 @@ export { startRedis, type RedisOptions } from './servers/redis.ts';
 export { startRedisCluster, type RedisCluster, type RedisClusterOptions } from './servers/redis-cluster.ts';
 export { startRedisSentinel, type RedisSentinel, type RedisSentinelOptions } from './servers/redis-sentinel.ts';
 export { redisCommand, type Answer } from './servers/resp.ts';
-export type { TestServer } from './servers/server-process.ts';
+export { startServer, type ServerSpec, type TestServer } from './servers/server-process.ts';
 // Callable inside a vitest run only; importing them elsewhere does no harm.
 export { sharedNatsUrl, sharedPostgresUrl, sharedRedisUrl } from './vitest/shared-servers.ts';
 export { startCluster, type Cluster, type ClusterOptions } from './cluster/start-cluster.ts';

@@ -63,7 +63,13 @@ export class MemoryChangeSource implements ChangeSource, GuardedSlot {
     const confirmedLsn = this.#confirmedLsn;
     if (confirmedLsn === undefined) return undefined;
     const { walLsn } = this.#database;
-    return { walLsn, confirmedLsn, restartLsn: confirmedLsn, locked: this.#holder !== undefined };
+    return {
+      walLsn,
+      confirmedLsn,
+      restartLsn: confirmedLsn,
+      locked: this.#holder !== undefined,
+      walStatus: 'reserved',
+    };
   }
 
   /** Time does not pass in memory: who holds the lock now goes on holding it. */

@@ -5,7 +5,7 @@ import type { RelationInfo } from '@shapecast/shape';
 import type { Clock, Logger } from '@shapecast/service-kit';
 import type { SnapshotRequest, SnapshotSink, SubsetRequest, SubsetSink } from '../change-source.ts';
 import type { KeyPlaces } from '../keyset.ts';
-import type { SourcePublication } from '../source-publication.ts';
+import type { PublicationAction, SourcePublication } from '../source-publication.ts';
 import type { SourceDatabase, TableSights, TableToPublish, Writers } from '../source-database.ts';
 import { listenForDdl } from './catalog/ddl-notices.ts';
 import { Publisher } from './catalog/publisher.ts';
@@ -63,6 +63,8 @@ export interface PgSourceDatabaseDeps {
   readonly log: Logger;
   /** The budget shared with other processes; `poolSize` is this one's alone when unset. */
   readonly permits?: ConnectionPermits | undefined;
+  /** Told of what is done to the publication, and of what is refused. */
+  readonly onAction?: ((action: PublicationAction) => void) | undefined;
 }
 
 /** Catalog, publication and snapshots of a Postgres database. Connects when first used. Throws INVALID_CONFIG. */
@@ -83,7 +85,7 @@ class PgSourceDatabase implements SourceDatabase {
   readonly #snapshotLockTimeoutMs: number;
   #serverVersion: number | undefined;
 
-  constructor({ clock, log, permits }: PgSourceDatabaseDeps, options: PgSourceDatabaseOptions) {
+  constructor({ clock, log, permits, onAction }: PgSourceDatabaseDeps, options: PgSourceDatabaseOptions) {
     const { url, queryUrl = url, poolSize = 20, connection = {} } = options;
     const budget = connectionBudget(poolSize);
     const { connectionMaxAgeMs: maxAgeMs } = options;
@@ -122,13 +124,16 @@ class PgSourceDatabase implements SourceDatabase {
       log,
     });
     this.#publicationName = options.publicationName;
-    this.#publisher = new Publisher(this.#admin, clock, log, {
-      publicationName: options.publicationName,
-      lockTimeoutMs: options.lockTimeoutMs ?? 2_000,
-      gapTimeoutMs: options.gapTimeoutMs ?? 30_000,
-      manual: options.manualPublishing ?? false,
-      debounceMs: options.alterDebounceMs ?? 0,
-    });
+    this.#publisher = new Publisher(
+      { admin: this.#admin, clock, log, onAction },
+      {
+        publicationName: options.publicationName,
+        lockTimeoutMs: options.lockTimeoutMs ?? 2_000,
+        gapTimeoutMs: options.gapTimeoutMs ?? 30_000,
+        manual: options.manualPublishing ?? false,
+        debounceMs: options.alterDebounceMs ?? 0,
+      },
+    );
     this.#firstRowTimeoutMs = options.firstRowTimeoutMs ?? 30_000;
     this.#safetyTimeoutMs = options.safetyTimeoutMs ?? 30_000;
     this.#snapshotLockTimeoutMs = options.snapshotLockTimeoutMs ?? SNAPSHOT_LOCK_TIMEOUT_MS;

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { ShapecastError } from '@shapecast/errors';
 import type { Clock } from '@shapecast/service-kit';
 import { txStreamName } from '../subjects.ts';
+import { carriedTrace } from '../trace-header.ts';
 import type {
-  FoundMessage,
+  PublishOptions,
   PublishOutcome,
   StoredMessage,
   TxStream,
@@ -73,6 +74,7 @@ interface Waiting {
   readonly expectedLastSeq: number;
   /** Id of the publish before this one in the pipeline, when that one was unanswered at the call. */
   readonly expectedLastId: string | undefined;
+  readonly traceparent: string | undefined;
   readonly resolve: (outcome: PublishOutcome) => void;
   readonly reject: (error: Error) => void;
 }
@@ -96,7 +98,7 @@ class MemoryTxStream implements TxStream {
   /** Message id by the sequence it will have, of publishes not answered yet: see Publisher of the NATS implementation. */
   readonly #unanswered = new Map<number, string>();
   readonly #queue: Waiting[] = [];
-  #messages: { readonly message: FoundMessage; readonly msgId: string }[] = [];
+  #messages: { readonly message: StoredMessage; readonly msgId: string }[] = [];
   /** Messages at the start of the array that are dropped already. */
   #dropped = 0;
   #lastSeq = 0;
@@ -130,30 +132,30 @@ class MemoryTxStream implements TxStream {
     };
   }
 
-  publish(payload: Uint8Array, options: { expectedLastSeq: number; msgId: string }): Promise<PublishOutcome> {
+  publish(payload: Uint8Array, options: PublishOptions): Promise<PublishOutcome> {
     if (payload.length > MAX_PAYLOAD_BYTES) {
       return Promise.reject(
         new Error(`a payload of ${payload.length} bytes exceeds the limit of ${MAX_PAYLOAD_BYTES}`),
       );
     }
-    const { expectedLastSeq, msgId } = options;
+    const { expectedLastSeq, msgId, traceparent } = options;
     return new Promise((resolve, reject) => {
       if (this.#destroyed) return reject(gone());
       const expectedLastId = this.#unanswered.get(expectedLastSeq);
       this.#unanswered.set(expectedLastSeq + 1, msgId);
-      this.#queue.push({ payload, msgId, expectedLastSeq, expectedLastId, resolve, reject });
+      this.#queue.push({ payload, msgId, expectedLastSeq, expectedLastId, traceparent, resolve, reject });
       if (this.#draining) return;
       this.#draining = true;
       queueMicrotask(() => this.#drain());
     });
   }
 
-  async get(seq: number): Promise<FoundMessage | undefined> {
+  async get(seq: number): Promise<StoredMessage | undefined> {
     this.#assertThere();
     return this.#at(seq);
   }
 
-  async last(): Promise<FoundMessage | undefined> {
+  async last(): Promise<StoredMessage | undefined> {
     this.#assertThere();
     return this.#at(this.#lastSeq);
   }
@@ -210,7 +212,7 @@ class MemoryTxStream implements TxStream {
     return this.#lastSeq + 1 - (this.#messages.length - this.#dropped);
   }
 
-  #at(seq: number): FoundMessage | undefined {
+  #at(seq: number): StoredMessage | undefined {
     return seq < this.#firstSeq ? undefined : this.#messages[this.#dropped + seq - this.#firstSeq]?.message;
   }
 
@@ -259,7 +261,8 @@ class MemoryTxStream implements TxStream {
       return waiting.resolve({ kind: 'stored', seq: known });
     if (this.#conflictsWith(waiting)) return waiting.resolve({ kind: 'conflict', lastSeq: this.#lastSeq });
     const seq = this.#lastSeq + 1;
-    const message = { seq, payload: waiting.payload, storedAtMs: this.#clock.now() };
+    const traceparent = carriedTrace(waiting.traceparent);
+    const message = { seq, payload: waiting.payload, traceparent, publishedMs: this.#clock.now() };
     this.#messages.push({ message, msgId: waiting.msgId });
     this.#seqById.set(waiting.msgId, seq);
     this.#lastSeq = seq;

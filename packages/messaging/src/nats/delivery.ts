@@ -1,8 +1,12 @@
-/** Where a delivered message stands in its stream and in its consumer. */
+/** Where a delivered message stands in its stream and in its consumer, and since when. */
 export interface Delivery {
   readonly streamSeq: number;
   readonly consumerSeq: number;
+  /** When it was stored, in milliseconds since 1970. */
+  readonly storedMs: number;
 }
+
+const NANOS = 1_000_000;
 
 /**
  * Reads the reply subject of a delivered message:
@@ -15,5 +19,7 @@ export function parseDelivery(reply: string): Delivery | undefined {
   const at = tokens.length === 9 ? 5 : 7;
   const streamSeq = Number(tokens[at]);
   const consumerSeq = Number(tokens[at + 1]);
-  return Number.isSafeInteger(streamSeq) && Number.isSafeInteger(consumerSeq) ? { streamSeq, consumerSeq } : undefined;
+  if (!Number.isSafeInteger(streamSeq) || !Number.isSafeInteger(consumerSeq)) return undefined;
+  // Nanoseconds, more digits than a number has; those of milliseconds are exact.
+  return { streamSeq, consumerSeq, storedMs: Math.floor(Number(tokens[at + 2]) / NANOS) };
 }

@@ -1,7 +1,7 @@
 import { JetStreamApiError, type JetStreamManager, type StoredMsg, type StreamInfo } from '@nats-io/jetstream';
 import { txStreamName, txSubject, txSubjectsOf } from '../subjects.ts';
 import type {
-  FoundMessage,
+  PublishOptions,
   PublishOutcome,
   StoredMessage,
   TxStream,
@@ -10,6 +10,7 @@ import type {
   TxStreamRetention,
   TxStreams,
 } from '../tx-stream.ts';
+import { TRACEPARENT } from '../trace-header.ts';
 import { DECISION_TIMEOUT_MS, type NatsLink } from './link.ts';
 import { Publisher } from './publisher.ts';
 import { StreamReader } from './reader.ts';
@@ -141,15 +142,15 @@ class NatsTxStream implements TxStream {
     return streamInfo(await this.#link.api('read tx stream info', (jsm) => jsm.streams.info(this.#name)));
   }
 
-  publish(payload: Uint8Array, options: { expectedLastSeq: number; msgId: string }): Promise<PublishOutcome> {
+  publish(payload: Uint8Array, options: PublishOptions): Promise<PublishOutcome> {
     return this.#publisher.publish(payload, options);
   }
 
-  async get(seq: number): Promise<FoundMessage | undefined> {
+  async get(seq: number): Promise<StoredMessage | undefined> {
     return messageOf(await this.#stored({ seq }));
   }
 
-  async last(): Promise<FoundMessage | undefined> {
+  async last(): Promise<StoredMessage | undefined> {
     return messageOf(await this.#stored({ last_by_subj: txSubject(this.id) }));
   }
 
@@ -182,8 +183,10 @@ class NatsTxStream implements TxStream {
   }
 }
 
-function messageOf(stored: StoredMsg | undefined): FoundMessage | undefined {
-  return stored && { seq: stored.seq, payload: stored.data, storedAtMs: stored.time.getTime() };
+function messageOf(stored: StoredMsg | undefined): StoredMessage | undefined {
+  if (stored === undefined) return undefined;
+  const { seq, data: payload, time, header } = stored;
+  return { seq, payload, publishedMs: time.getTime(), traceparent: header.get(TRACEPARENT) || undefined };
 }
 
 function streamInfo(info: StreamInfo): TxStreamInfo {

@@ -1,8 +1,9 @@
 import { createInbox, headers, nuid, type Msg, type Subscription } from '@nats-io/transport-node';
-import type { PublishOutcome } from '../tx-stream.ts';
+import type { PublishOptions, PublishOutcome } from '../tx-stream.ts';
+import { carriedTrace, TRACEPARENT } from '../trace-header.ts';
 import { toUnavailable, unavailable, type NatsLink } from './link.ts';
 
-/** Room kept for the headers of a publish: two message ids and a sequence, with their names. */
+/** Room kept for the headers of a publish: two message ids, a sequence and a trace, with their names. */
 const HEADER_BYTES = 1_024;
 const MAX_ID_LENGTH = 400;
 const TIMEOUT_MS = 10_000;
@@ -65,11 +66,8 @@ export class Publisher {
     return this.#link.maxPayload - HEADER_BYTES;
   }
 
-  publish(
-    payload: Uint8Array,
-    options: { readonly expectedLastSeq: number; readonly msgId: string },
-  ): Promise<PublishOutcome> {
-    const { expectedLastSeq, msgId } = options;
+  publish(payload: Uint8Array, options: PublishOptions): Promise<PublishOutcome> {
+    const { expectedLastSeq, msgId, traceparent } = options;
     const limit = this.maxPayloadBytes;
     if (payload.length > limit) {
       // The server would close the connection, and everything in flight with it (spec R 9.3.1b).
@@ -90,6 +88,8 @@ export class Publisher {
       head.append('Nats-Msg-Id', msgId);
       const before = this.#unanswered.get(expectedLastSeq);
       if (before && !this.#link.clustered) head.append('Nats-Expected-Last-Msg-Id', before.msgId);
+      const trace = carriedTrace(traceparent);
+      if (trace !== undefined) head.append(TRACEPARENT, trace);
       this.#inFlight.set(token, flight);
       this.#unanswered.set(expectedLastSeq + 1, flight);
       try {

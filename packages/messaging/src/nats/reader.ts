@@ -2,9 +2,10 @@ import { AckPolicy, DeliverPolicy } from '@nats-io/jetstream';
 import { createInbox, nuid, type Msg, type Subscription } from '@nats-io/transport-node';
 import { ShapecastError } from '@shapecast/errors';
 import { Backoff } from '@shapecast/service-kit';
+import { TRACEPARENT } from '../trace-header.ts';
 import type { StoredMessage } from '../tx-stream.ts';
 import { unavailable, type NatsLink } from './link.ts';
-import { parseDelivery } from './delivery.ts';
+import { parseDelivery, type Delivery } from './delivery.ts';
 
 export interface ReaderOptions {
   readonly stream: string;
@@ -19,6 +20,25 @@ const EXPIRES_MS = 30_000;
 const INACTIVE_MS = 60_000;
 const MAX_BATCH = 10_000;
 const WHAT = 'read the tx stream';
+
+/** Taking headers apart costs more than all the rest of a small message: only who asks for the trace has it done. */
+class DeliveredMessage implements StoredMessage {
+  readonly seq: number;
+  readonly payload: Uint8Array;
+  readonly publishedMs: number;
+  readonly #msg: Msg;
+
+  constructor(msg: Msg, { streamSeq, storedMs }: Delivery) {
+    this.seq = streamSeq;
+    this.payload = msg.data;
+    this.publishedMs = storedMs;
+    this.#msg = msg;
+  }
+
+  get traceparent(): string | undefined {
+    return this.#msg.headers?.get(TRACEPARENT) || undefined;
+  }
+}
 
 /** One consumer on the server and the subscription its messages arrive on. */
 interface Consumer {
@@ -177,9 +197,9 @@ export class StreamReader {
     if (delivery.streamSeq >= this.#nextSeq) {
       this.#nextSeq = delivery.streamSeq + 1;
       this.#backoff.reset();
-      const payload = msg.data;
-      this.#queue.push({ seq: delivery.streamSeq, payload });
-      this.#bufferedBytes += payload.length;
+      const message = new DeliveredMessage(msg, delivery);
+      this.#queue.push(message);
+      this.#bufferedBytes += message.payload.length;
       this.#wake?.();
     }
     if (consumer.pullLeft === 0) this.#pull(consumer);

@@ -40,6 +40,7 @@ import type {
   VisibilityOutcome,
   WriteOutcome,
 } from '../shape-store.ts';
+import type { StoreNodeHealth } from '../store-health.ts';
 import { MemoryShape } from './memory-shape.ts';
 import { MemoryShard } from './memory-shard.ts';
 
@@ -293,6 +294,10 @@ class MemoryShapeStore implements ShapeStore {
   }
 
   async memory(): Promise<readonly StoreMemory[]> {
+    return [];
+  }
+
+  async health(): Promise<readonly StoreNodeHealth[]> {
     return [];
   }
 

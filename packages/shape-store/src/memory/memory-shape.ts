@@ -1,4 +1,5 @@
 import { checkFormat, comparePositions, POSITION_ZERO, SNAPSHOT_END, type Lsn, type Position } from '@shapecast/log';
+import type { AppliedNote } from '../applied-note.ts';
 import type { ShapeStoreLimits } from '../limits.ts';
 import {
   isVisible,
@@ -53,6 +54,8 @@ export class MemoryShape {
   #pending: LogEntry[] = [];
   #pendingBytes = 0;
   readonly #log: MemoryLog;
+  /** Of the newest entry of the log. */
+  #note: { readonly position: Position; readonly note: AppliedNote } | undefined;
 
   constructor(handle: string, request: CreateRequest, regLsn: Lsn) {
     this.handle = handle;
@@ -81,7 +84,7 @@ export class MemoryShape {
 
   /** Throws FORMAT_UNKNOWN. */
   record(): ShapeRecord {
-    const { digest, definition, fingerprint, chunkBytes, logFormat = 1 } = this.#request;
+    const { digest, definition, fingerprint, chunkBytes, logFormat = 1, traceparent } = this.#request;
     checkFormat('log', logFormat);
     return {
       handle: this.handle,
@@ -93,6 +96,7 @@ export class MemoryShape {
       chunkBytes,
       logFormat,
       ...(this.#visibility ? { snapshot: this.#visibility } : {}),
+      ...(traceparent === undefined ? {} : { traceparent }),
     };
   }
 
@@ -108,6 +112,7 @@ export class MemoryShape {
       snapshotComplete: this.#complete,
       snapshotStarted: this.#started,
       ...(this.#failure ? { error: this.#failure } : {}),
+      ...(this.#note && comparePositions(this.#note.position, visible) <= 0 ? { note: this.#note.note } : {}),
     };
   }
 
@@ -125,6 +130,7 @@ export class MemoryShape {
       logBytes,
       snapshotBytes,
       heldBytes: logBytes + snapshotBytes,
+      ...(this.#state === 'live' || this.#state === 'dead' ? {} : { pendingBytes: this.#pendingBytes }),
       snapshotToSeal: false,
       compaction: this.compaction,
     };
@@ -135,10 +141,15 @@ export class MemoryShape {
   }
 
   /** Takes entries in. False when the pending log is full: the shape cannot go on. */
-  append(entry: LogEntry, limits: ShapeStoreLimits): boolean {
+  append(entry: LogEntry, limits: ShapeStoreLimits, appliedMs?: number): boolean {
     if (this.#state === 'dead' || comparePositions(entry.position, this.#stored) <= 0) return true;
     if (this.#state === 'live') {
-      if (!this.#isShown(entry)) this.#log.append(entry.position, entry.bytes);
+      if (!this.#isShown(entry)) {
+        this.#log.append(entry.position, entry.bytes);
+        const { position, origin } = entry;
+        this.#note =
+          origin === undefined || appliedMs === undefined ? undefined : { position, note: { ...origin, appliedMs } };
+      }
     } else {
       this.#pendingBytes += entry.bytes.length;
       if (this.#pending.length >= limits.pendingMaxEntries || this.#pendingBytes > limits.pendingMaxBytes) return false;
@@ -279,6 +290,7 @@ export class MemoryShape {
     else this.#log.cutAfter(POSITION_ZERO);
     this.#state = 'dead';
     this.#failure = failure;
+    this.#note = undefined;
     this.#pending = [];
   }
 

@@ -96,7 +96,8 @@ export class MemoryShard {
 
     for (const entry of batch.entries) {
       const shape = this.shapes.get(entry.handle);
-      if (shape && !shape.append(entry, this.#limits)) this.bury(entry.handle, shape, PENDING_OVERFLOW, now);
+      if (shape && !shape.append(entry, this.#limits, batch.appliedMs))
+        this.bury(entry.handle, shape, PENDING_OVERFLOW, now);
     }
     this.#remember(batch);
     this.#cursor = batch.to;

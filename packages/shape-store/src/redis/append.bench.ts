@@ -1,6 +1,7 @@
 /**
  * How fast a shard takes entries: steps of 500 and of 5,000 entries over 1,000 live shapes, one after the other, as a router
- * does. Prints JSON. `serverUs` is the time Redis spent in the scripts, per entry; `clientUs` the CPU time of this process.
+ * does, with and without notes of where the entries come from. Prints JSON. `serverUs` is the time Redis spent in the scripts, per
+ * entry; `serverCpuUs` the processor time of Redis, which others on the machine do not add to; `clientUs` that of this process.
  *
  *     node packages/shape-store/src/redis/append.bench.ts
  */
@@ -21,18 +22,21 @@ const probe = new Redis(server.url);
 const store = openRedisShapeStore({ url: server.url }, { clock: systemClock, log: silentLogger });
 const payload = Buffer.from('x'.repeat(BYTES));
 const results = [];
-for (const entriesPerStep of [500, 5_000]) results.push(await measure(store, entriesPerStep));
+for (const entriesPerStep of [500, 5_000]) {
+  for (const noted of [false, true]) results.push(await measure(store, entriesPerStep, noted));
+}
 process.stdout.write(`${JSON.stringify({ shapes: SHAPES, entryBytes: BYTES, results }, undefined, 2)}\n`);
 await store.close();
 probe.disconnect();
 await server.stop();
 
-async function measure(target: ShapeStore, entriesPerStep: number) {
+async function measure(target: ShapeStore, entriesPerStep: number, noted: boolean) {
   const shard: ShardId = { source: randomUUID(), incarnation: 1, shard: 0 };
   const handles = await Promise.all(Array.from({ length: SHAPES }, (_, i) => createLive(target, shard, i)));
   let state = await target.acquire(shard, 'bench');
   await probe.config('RESETSTAT');
   const cpu = process.cpuUsage();
+  const serverCpu = await serverCpuUs();
   const start = performance.now();
   let total = 0;
   let lsn = 1_000n;
@@ -44,7 +48,8 @@ async function measure(target: ShapeStore, entriesPerStep: number) {
       lsn += 8n;
       transactions.push({ lsn: lsn as Lsn, xid: lsn });
       const handle = handles[(total + i) % SHAPES] as string;
-      entries.push({ handle, position: { lsn: lsn as Lsn, op: 0 }, xid: lsn, bytes: payload });
+      const origin = noted ? { committedMs: 1_700_000_000_000 + seq, publishedMs: 1_700_000_000_002 + seq } : undefined;
+      entries.push({ handle, position: { lsn: lsn as Lsn, op: 0 }, xid: lsn, bytes: payload, origin });
     }
     const position = { lsn: lsn as Lsn, op: 0 };
     const to = { seq, position, openTxSeq: 0 };
@@ -55,6 +60,7 @@ async function measure(target: ShapeStore, entriesPerStep: number) {
       visible: position,
       watermark: position.lsn,
       xmin: lsn - 9_000n,
+      appliedMs: 1_700_000_000_005 + seq,
     };
     const began = performance.now();
     const outcome = await target.append(shard, state, batch);
@@ -65,16 +71,24 @@ async function measure(target: ShapeStore, entriesPerStep: number) {
   }
   const seconds = (performance.now() - start) / 1_000;
   const { user, system } = process.cpuUsage(cpu);
+  const usedUs = (await serverCpuUs()) - serverCpu;
   const stats = /cmdstat_evalsha:calls=(\d+),usec=(\d+)/.exec(await probe.info('commandstats'));
   const [calls, usec] = [Number(stats?.[1]), Number(stats?.[2])];
   return {
     entriesPerStep,
+    noted,
     entriesPerSecond: Math.round(total / seconds),
     slowestStepMs: Math.round(slowest * 10) / 10,
     serverUsPerEntry: Math.round((usec / total) * 100) / 100,
+    serverCpuUsPerEntry: Math.round((usedUs / total) * 100) / 100,
     serverMsPerCall: Math.round(usec / calls) / 1_000,
     clientUsPerEntry: Math.round(((user + system) / total) * 100) / 100,
   };
+}
+
+async function serverCpuUs(): Promise<number> {
+  const [, user] = /used_cpu_user:([\d.]+)/.exec(await probe.info('cpu')) ?? [];
+  return Number(user) * 1e6;
 }
 
 async function createLive(target: ShapeStore, shard: ShardId, index: number): Promise<string> {

@@ -1,5 +1,6 @@
 import { checkFormat, SNAPSHOT_END, type LogOffset, type Lsn, type Position } from '@shapecast/log';
 import type { Fingerprint, ShapeDefinition } from '@shapecast/shape';
+import type { AppliedNote } from '../applied-note.ts';
 import type {
   InterruptedSnapshot,
   ShapeFailure,
@@ -9,6 +10,7 @@ import type {
   ShardMeta,
   SnapshotVisibility,
 } from '../shape-store.ts';
+import { decodeNote } from './note.ts';
 
 // How our values are written in Redis. Everything 64 bits wide is a zero-padded decimal of 20 digits, so that scripts
 // compare it as text (spec R 12.3.2a).
@@ -92,22 +94,27 @@ export interface Head {
   readonly logBytes: number;
   readonly snapshotBytes: number;
   readonly heldBytes: number;
+  /** JSON bytes of changes that wait for the snapshot; 0 once the shape is live. */
+  readonly pendingBytes: number;
   /** Padded id of the last closed chunk's end; zeros when there is none. */
   readonly lastChunk: string;
   /** Padded id of the last sealed chunk's end; zeros when there is none. */
   readonly sealedTo: string;
   readonly failure?: ShapeFailure;
+  /** Of the newest entry. */
+  readonly note?: AppliedNote;
 }
 
-/** Fields of a head before the failure, which may contain spaces. */
+/** Fields of a head before the failure or the note, which may contain spaces. */
 const HEAD_FIELDS = 14;
 
 export function decodeHead(text: string): Head {
   const fields = text.split(' ', HEAD_FIELDS);
-  const failure = text.slice(fields.join(' ').length + 1);
+  const rest = text.slice(fields.join(' ').length + 1);
+  const state = STATES[fields[0] as string] as ShapeState;
   const flag = fields[8];
   return {
-    state: STATES[fields[0] as string] as ShapeState,
+    state,
     chunkBytes: Number(fields[5]),
     closedChunks: Number(fields[7]),
     snapshotStarted: flag !== 'n',
@@ -116,10 +123,17 @@ export function decodeHead(text: string): Head {
     logBytes: Number(fields[9]),
     snapshotBytes: Number(fields[10]),
     heldBytes: Number(fields[11]),
+    pendingBytes: state === 'live' || state === 'dead' ? 0 : Number(fields[4]),
     lastChunk: idOrZero(fields[12]),
     sealedTo: idOrZero(fields[13]),
-    ...(failure === '' ? {} : { failure: JSON.parse(failure) as ShapeFailure }),
+    ...(rest === '' ? {} : decodeRest(state, rest)),
   };
+}
+
+function decodeRest(state: ShapeState, rest: string): Pick<Head, 'failure' | 'note'> {
+  if (state === 'dead') return { failure: JSON.parse(rest) as ShapeFailure };
+  const note = decodeNote(rest);
+  return note === undefined ? {} : { note };
 }
 
 function idOrZero(text: string | undefined): string {
@@ -169,7 +183,7 @@ export function encodeVisibility(v: SnapshotVisibility): string[] {
 /** A record from its three texts: what never changes, the head, and the snapshot attempt if there was one. */
 export function decodeRecord(handle: string, fixed: string, head: string, attempt: string | null): ShapeRecord {
   const [first, definition] = fixed.split('\n') as [string, string];
-  const [regLsn, chunkBytes, digest] = first.split(' ') as [string, string, string];
+  const [regLsn, chunkBytes, digest, traceparent] = first.split(' ') as [string, string, string, string?];
   const snapshot = attempt ? decodeVisibility(JSON.parse(attempt) as Attempt) : undefined;
   return {
     handle,
@@ -181,6 +195,7 @@ export function decodeRecord(handle: string, fixed: string, head: string, attemp
     chunkBytes: Number(chunkBytes),
     logFormat: decodeLogFormat(fixed),
     ...(snapshot ? { snapshot } : {}),
+    ...(traceparent === undefined ? {} : { traceparent }),
   };
 }
 

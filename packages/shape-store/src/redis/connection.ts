@@ -1,6 +1,7 @@
 import { ShapecastError } from '@shapecast/errors';
 import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
 import { Redis, type RedisOptions } from 'ioredis';
+import type { CallRecorders } from '../store-health.ts';
 
 export interface RedisConnectionOptions {
   /** PEM of the authority that signed the server's certificate; implies TLS. */
@@ -48,6 +49,7 @@ export class RedisConnection {
   readonly #redis: Redis;
   readonly #log: Logger;
   readonly #clock: Clock;
+  readonly #calls: CallRecorders | undefined;
   readonly #waitMs: number;
   #outage = false;
   #closed = false;
@@ -56,12 +58,13 @@ export class RedisConnection {
   readonly #waiting = new Set<() => void>();
 
   constructor(
-    deps: { readonly clock: Clock; readonly log: Logger },
+    deps: { readonly clock: Clock; readonly log: Logger; readonly calls?: CallRecorders | undefined },
     address: string | RedisAddress,
     options: RedisConnectionOptions,
   ) {
     this.#log = deps.log.child({ component: 'shape-store' });
     this.#clock = deps.clock;
+    this.#calls = deps.calls;
     this.#waitMs = options.connectionWaitMs ?? 1_000;
     const commandTimeout = options.commandTimeoutMs ?? 5_000;
     const backoff = new Backoff(deps.clock, { minMs: 50, maxMs: 2_000 });
@@ -114,11 +117,23 @@ export class RedisConnection {
 
   /** Runs commands; what goes wrong becomes STORE_UNAVAILABLE, or a plain Error when it is our bug. */
   async run<T>(what: string, commands: (client: Redis) => Promise<T>): Promise<T> {
-    await this.#ready();
+    const calls = this.#calls;
+    const askedAt = calls === undefined ? 0 : performance.now();
+    let sentAt = askedAt;
+    try {
+      await this.#ready();
+    } finally {
+      if (calls !== undefined) {
+        sentAt = performance.now();
+        calls.queue.record(sentAt - askedAt);
+      }
+    }
     try {
       return await commands(this.#redis);
     } catch (error) {
       throw wrap(what, error);
+    } finally {
+      calls?.duration.record(performance.now() - sentAt);
     }
   }
 

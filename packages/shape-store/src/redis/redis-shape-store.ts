@@ -2,6 +2,7 @@ import type { LogOffset, Lsn, Position } from '@shapecast/log';
 import type { Fingerprint } from '@shapecast/shape';
 import type { Clock, Logger } from '@shapecast/service-kit';
 import type { EntryMerger } from '../compaction.ts';
+import type { CallRecorders } from '../store-health.ts';
 import { DEFAULT_LIMITS, type ShapeStoreLimits } from '../limits.ts';
 import type {
   AppendBatch,
@@ -31,6 +32,7 @@ import { NodeDurability, type DurabilityOptions } from './durability.ts';
 import { inspectShapes, whenRead } from './inspect-shapes.ts';
 import { loadShapes } from './load-shapes.ts';
 import type { Lane, StoreNodes } from './nodes/node.ts';
+import { readHealth } from './node-health.ts';
 import { openNodes, type RedisPlaceOptions } from './nodes/open-nodes.ts';
 import { amendPending, readPending } from './pending-log.ts';
 import { readLog } from './read-log.ts';
@@ -73,6 +75,8 @@ export interface RedisShapeStoreOptions extends RedisPlaceOptions, DurabilityOpt
 interface StoreDeps {
   readonly clock: Clock;
   readonly log: Logger;
+  /** Told of every call. */
+  readonly calls?: CallRecorders | undefined;
 }
 
 /**
@@ -292,6 +296,10 @@ class RedisShapeStore implements ShapeStore {
 
   memory() {
     return readMemory(this.#nodes);
+  }
+
+  health() {
+    return readHealth(this.#nodes);
   }
 
   sweepOrphans(source: string, options: { readonly incarnation: number; readonly graceMs: number }, cursor?: string) {

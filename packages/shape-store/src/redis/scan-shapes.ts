@@ -20,5 +20,6 @@ export async function scanShapes({ redis }: StoreContext, keys: ShardKeys, curso
 export function shapeUse(handle: string, head: Head, compaction: boolean): ShapeUse {
   const { state, logBytes, snapshotBytes, heldBytes } = head;
   const snapshotToSeal = state === 'live' && head.snapshotComplete && !head.snapshotCompressed;
-  return { handle, state, logBytes, snapshotBytes, heldBytes, snapshotToSeal, compaction };
+  const pending = state === 'live' || state === 'dead' ? {} : { pendingBytes: head.pendingBytes };
+  return { handle, state, logBytes, snapshotBytes, heldBytes, ...pending, snapshotToSeal, compaction };
 }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { systemClock, type Clock } from '@shapecast/service-kit';
 import { waitFor } from '@shapecast/testkit';
 import { deps, openPgWorld, type PgWorld } from '../../contract/pg-world.contract.ts';
+import type { PublicationAction } from '../../source-publication.ts';
 import { openPgSourceDatabase } from '../pg-source-database.ts';
 
 const never = new AbortController().signal;
@@ -50,6 +51,33 @@ describe('publishing a table', () => {
     await world.sql('alter publication "Pub ""quoted""" drop table items');
     await publish('items');
     expect(await members()).toEqual(['items']);
+  });
+
+  test('tells what it has done to the publication, and what Postgres refused', async () => {
+    const actions: PublicationAction[] = [];
+    const onAction = (action: PublicationAction) => void actions.push(action);
+    const options = { url: world.url, publicationName: 'Pub "quoted"', lockTimeoutMs: 50 };
+    const database = openPgSourceDatabase(options, { ...deps, onAction });
+    try {
+      await publish('items', database);
+      await publish('items', database);
+      expect(actions).toEqual([
+        { action: 'add', ok: true },
+        { action: 'identity', ok: true },
+      ]);
+      const relation = await database.introspect('public', 'items', never);
+      await database.publication.unpublish(relation!, () => true, never);
+      expect(actions.at(-1)).toEqual({ action: 'drop', ok: true });
+      await world.sql('create table other (id int primary key)');
+      const writer = await world.connect();
+      await writer.query('begin; insert into other values (1)');
+      await expect(publish('other', database)).rejects.toMatchObject({ details: { type: 'table_lock_timeout' } });
+      await writer.query('rollback');
+      expect(actions.slice(3).every(({ ok }) => !ok)).toBe(true);
+      expect(actions.length).toBeGreaterThan(3);
+    } finally {
+      await database.close();
+    }
   });
 
   test('publishes many tables at the same time', async () => {

@@ -3,6 +3,7 @@ import { isShapecastError, type ShapecastError } from '@shapecast/errors';
 import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
 import {
   sharePublication,
+  type PublicationAction,
   type PublicationCheck,
   type PublicationSight,
   type PublishedTable,
@@ -44,6 +45,12 @@ import {
 const STATEMENT_TIMEOUT_MS = 5_000;
 /** After a lock that was not to be had (spec O F58). */
 const LOCK_BACKOFF = { minMs: 10_000, maxMs: 60_000 };
+const ACTIONS = {
+  add: 'add',
+  replace: 'add',
+  identity: 'identity',
+  generated: 'parameters',
+} as const satisfies Record<PublicationChange['kind'], PublicationAction['action']>;
 /** First in every pass: what is set for all tables alike. */
 const FIRST = '';
 
@@ -55,6 +62,13 @@ export interface PublisherOptions {
   readonly manual: boolean;
   /** How long to wait for more requests before a pass begins (spec R 7.3). */
   readonly debounceMs: number;
+}
+
+interface PublisherDeps {
+  readonly admin: LazyPool;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly onAction?: ((action: PublicationAction) => void) | undefined;
 }
 
 /** Attempts on a table whose lock was not to be had. */
@@ -72,6 +86,7 @@ export class Publisher implements SourcePublication {
   readonly #admin: LazyPool;
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #onAction: (action: PublicationAction) => void;
   readonly #options: PublisherOptions;
   readonly #closing = new AbortController();
   readonly #queue: DdlQueue;
@@ -84,10 +99,11 @@ export class Publisher implements SourcePublication {
   readonly #noticed = new Map<number, string>();
   #version: number | undefined;
 
-  constructor(admin: LazyPool, clock: Clock, log: Logger, options: PublisherOptions) {
+  constructor({ admin, clock, log, onAction }: PublisherDeps, options: PublisherOptions) {
     this.#admin = admin;
     this.#clock = clock;
     this.#log = log;
+    this.#onAction = onAction ?? (() => undefined);
     this.#options = options;
     this.#queue = new DdlQueue({ clock }, options, this.#closing.signal);
   }
@@ -109,7 +125,8 @@ export class Publisher implements SourcePublication {
     const table = await this.#use((db) => readTable(db, oid));
     if (table?.kind !== 'r' || table.replicaIdentity === 'f') return;
     if (!table.owned || !(await this.#mayAlter())) throw identityMissing(table);
-    const work = () => this.#altering(oid, [oid], (db) => setReplicaIdentityFull(db, table));
+    const alter = () => this.#altering(oid, [oid], (db) => setReplicaIdentityFull(db, table));
+    const work = () => this.#telling(['identity'], alter);
     await unlessAborted(this.#queue.run(`identity ${oid}`, qualified(table), work), signal);
     this.#log.info({ table: qualified(table) }, 'replica identity set to full');
   }
@@ -126,7 +143,8 @@ export class Publisher implements SourcePublication {
   async complete(signal: AbortSignal): Promise<void> {
     if (!(await this.#mayAlter())) return;
     const { publicationName } = this.#options;
-    const work = () => this.#use((db) => this.#transaction(db, () => publishGeneratedColumns(db, publicationName)));
+    const alter = () => this.#use((db) => this.#transaction(db, () => publishGeneratedColumns(db, publicationName)));
+    const work = () => this.#telling(['parameters'], alter);
     await unlessAborted(this.#queue.run('parameters', FIRST, work), signal);
     this.#log.info({ publication: publicationName }, 'the publication carries generated columns now');
   }
@@ -145,7 +163,7 @@ export class Publisher implements SourcePublication {
       await this.#use(async (db) => {
         // It may be called otherwise by now, and another one like this.
         const found = await readTable(db, table.oid);
-        if (found) await this.#transaction(db, () => this.#drop(db, found));
+        if (found) await this.#telling(['drop'], () => this.#transaction(db, () => this.#drop(db, found)));
       });
       this.#closedGaps.delete(table.oid);
       gone = true;
@@ -223,9 +241,11 @@ export class Publisher implements SourcePublication {
     const { changes } = await this.#use((db) => this.#look(db, table));
     // In the order of the names, as rows of a tree come; each relation in a transaction of its own (spec R 7.4).
     for (const [oid, due] of Map.groupBy(changes, (change) => ('table' in change ? change.table.oid : 0))) {
-      await this.#altering(oid, [oid], async (db) => {
+      const alter = async (db: pg.PoolClient) => {
         for (const change of due) await this.#apply(db, change);
-      });
+      };
+      const actions = due.map(({ kind }) => ACTIONS[kind]);
+      await this.#telling(actions, () => this.#altering(oid, [oid], alter));
     }
     this.#log.info({ table: qualified(table), publication: publicationName }, 'table published');
   }
@@ -251,6 +271,18 @@ export class Publisher implements SourcePublication {
 
   #drop(db: pg.PoolClient, table: TableName): Promise<void> {
     return unlessDone(db, '42704', () => dropFromPublication(db, this.#options.publicationName, table));
+  }
+
+  /** Says what came of it; that there is nobody to ask is not the publication's fault. */
+  async #telling(actions: readonly PublicationAction['action'][], work: () => Promise<void>): Promise<void> {
+    const tell = (ok: boolean) => actions.forEach((action) => this.#onAction({ action, ok }));
+    try {
+      await work();
+    } catch (error) {
+      if (!this.#closing.signal.aborted && !isShapecastError(error, 'SOURCE_UNAVAILABLE')) tell(false);
+      throw error;
+    }
+    tell(true);
   }
 
   /**

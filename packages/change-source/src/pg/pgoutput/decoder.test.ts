@@ -18,6 +18,7 @@ function open(count: number, maxRowBytes = 1_000_000) {
   const commits: unknown[] = [];
   const relations: DescribedRelation[] = [];
   const unknown: string[] = [];
+  const unusable: string[] = [];
   const decoder = new PgoutputDecoder(
     {
       begin: (...args) => begins.push(args),
@@ -25,11 +26,11 @@ function open(count: number, maxRowBytes = 1_000_000) {
       change: (change) => changes.push(change),
       commit: (...args) => commits.push(args),
     },
-    { maxRowBytes, onUnknownKind: (kind) => unknown.push(kind) },
+    { maxRowBytes, onUnknownKind: (kind) => unknown.push(kind), onUnusable: (reason) => unusable.push(reason) },
   );
   decoder.decode(encode.begin(LSN, 0n, 7));
   decoder.decode(encode.relation(OID, 'public', 'items', 'f', columns(count)));
-  return { decoder, changes, begins, commits, relations, unknown };
+  return { decoder, changes, begins, commits, relations, unknown, unusable };
 }
 
 const cells = (count: number) =>
@@ -100,7 +101,7 @@ describe('PgoutputDecoder', () => {
   });
 
   test('calls a change without a full old row unusable, and goes on', () => {
-    const { decoder, changes } = open(2);
+    const { decoder, changes, unusable } = open(2);
     decoder.decode(encode.update(OID, undefined, ['1', UNCHANGED]));
     decoder.decode(encode.update(OID, { kind: 'K', cells: ['1', null] }, ['2', 'b']));
     decoder.decode(encode.delete(OID, { kind: 'K', cells: ['1', null] }));
@@ -112,16 +113,18 @@ describe('PgoutputDecoder', () => {
       ['insert', 6],
     ]);
     expect(changes[0]).toMatchObject({ reason: 'no_old_row' });
+    expect(unusable).toEqual(['no_old_row', 'no_old_row', 'no_old_row']);
   });
 
   test('names a row that is too large without reading it, and goes on', () => {
-    const { decoder, changes } = open(1, 100);
+    const { decoder, changes, unusable } = open(1, 100);
     decoder.decode(encode.insert(OID, ['x'.repeat(200)]));
     decoder.decode(encode.insert(OID, ['y']));
     expect(changes).toMatchObject([
       { kind: 'unusable', reason: 'oversize', op: 0 },
       { kind: 'insert', op: 2 },
     ]);
+    expect(unusable).toEqual(['oversize']);
   });
 
   test('counts each truncated relation as a change and passes over unknown ones', () => {

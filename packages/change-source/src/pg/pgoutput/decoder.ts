@@ -1,5 +1,14 @@
 import { isAscii } from 'node:buffer';
-import type { Ancestor, Cell, Change, Lsn, Relation, RelationColumn, RelationPublished } from '@shapecast/log';
+import type {
+  Ancestor,
+  Cell,
+  Change,
+  Lsn,
+  Relation,
+  RelationColumn,
+  RelationPublished,
+  UnusableChange,
+} from '@shapecast/log';
 import { i64, lsn64, u16, u32 } from './bytes.ts';
 
 /** A relation whose key and ancestors are still to be read from the catalog: the message does not tell them (spec R 10.3.5). */
@@ -25,6 +34,8 @@ export interface DecoderOptions {
   readonly maxRowBytes: number;
   /** Told once per kind of message that is not known; such messages are passed over (spec R 8.1.3). */
   readonly onUnknownKind: (kind: string) => void;
+  /** Told of every change that comes out as unusable. */
+  readonly onUnusable?: (reason: UnusableChange['reason']) => void;
 }
 
 const KIND = {
@@ -103,7 +114,7 @@ export class PgoutputDecoder {
     if (!relation) throw new Error(`pgoutput: change of relation ${u32(message, 1)}, which was never described`);
     const op = this.#nextOp();
     if (message.length > this.#options.maxRowBytes) {
-      return this.#sink.change({ kind: 'unusable', reason: 'oversize', op, relation }, 0);
+      return this.#sink.change(this.#unusable('oversize', op, relation), 0);
     }
     this.#message = message;
     this.#text = isAscii(message) ? message.toString('latin1') : undefined;
@@ -111,17 +122,20 @@ export class PgoutputDecoder {
     this.#sink.change(this.#rowChange(message, op, relation), message.length);
   }
 
+  #unusable(reason: UnusableChange['reason'], op: number, relation: Relation): UnusableChange {
+    this.#options.onUnusable?.(reason);
+    return { kind: 'unusable', reason, op, relation };
+  }
+
   #rowChange(message: Buffer, op: number, relation: Relation): Change {
     const tuple = message[5];
     if (message[0] === KIND.insert) {
       const cells = this.#cells(undefined);
       // Nothing to take an unchanged cell from: never in an insert, but a hole must not pass as a value (spec R 10.2.2).
-      return cells
-        ? { kind: 'insert', op, relation, new: cells }
-        : { kind: 'unusable', reason: 'no_old_row', op, relation };
+      return cells ? { kind: 'insert', op, relation, new: cells } : this.#unusable('no_old_row', op, relation);
     }
     const old = tuple === KIND.old ? this.#cells(undefined) : undefined;
-    if (!old) return { kind: 'unusable', reason: 'no_old_row', op, relation };
+    if (!old) return this.#unusable('no_old_row', op, relation);
     if (message[0] === KIND.delete) return { kind: 'delete', op, relation, old };
     if (message[this.#at] !== KIND.new) throw new Error('pgoutput: update without a new tuple');
     this.#at += 1;

@@ -122,7 +122,7 @@ class LockWait {
     try {
       const ended = await admin.use(signal, (db) => terminateLockHolder(db, slotName, pid));
       if (!ended) return;
-      log.warn({ pid, slot: slotName }, 'terminated the walsender of a leader that is not heard of any more');
+      log.warn({ pid, slot: slotName }, 'terminated the walsender of a leader that is gone, or not heard of any more');
       this.#leavingPolls = LEAVING_POLLS;
     } catch (error) {
       signal.throwIfAborted();

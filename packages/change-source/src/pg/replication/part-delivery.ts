@@ -81,7 +81,7 @@ export class PartDelivery {
         const ready = this.#deps.ready();
         if (ready) await ready;
         if (this.#stopped) return;
-        await this.#deps.handler.onParts(batch.parts);
+        await this.#deps.handler.onParts(batch.parts, batch.bytes);
       }
       this.#tellIdle();
     } catch (error) {

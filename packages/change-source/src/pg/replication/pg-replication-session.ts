@@ -168,6 +168,7 @@ export class PgReplicationSession implements ReplicationSession {
     const decoder = new PgoutputDecoder(assembler, {
       maxRowBytes: this.#options.maxRowBytes,
       onUnknownKind: (kind) => log.warn({ kind }, 'unknown pgoutput message passed over'),
+      onUnusable: (reason) => handler.onUnusable?.(reason),
     });
     const linkHandler: LinkHandler = {
       message: (bytes) => {

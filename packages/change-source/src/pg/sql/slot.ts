@@ -100,13 +100,13 @@ export async function readSlotReport(db: Queryable, slotName: string): Promise<S
     db,
     `select pg_current_wal_lsn(), coalesce(confirmed_flush_lsn, restart_lsn), restart_lsn,
        (select setting from pg_settings where name = 'max_slot_wal_keep_size'),
-       exists (select from pg_locks where ${HOLDS_LOCK})
+       exists (select from pg_locks where ${HOLDS_LOCK}), wal_status, safe_wal_size
      from pg_replication_slots
      where slot_name = $1 and database = current_database() and restart_lsn is not null`,
     [slotName],
   );
   if (!row) return undefined;
-  const [wal, confirmed, restart, keepMegabytes, locked] = row;
+  const [wal, confirmed, restart, keepMegabytes, locked, walStatus, safeBytes] = row;
   const keep = BigInt(keepMegabytes ?? -1);
   return {
     walLsn: requireLsn(wal),
@@ -115,5 +115,7 @@ export async function readSlotReport(db: Queryable, slotName: string): Promise<S
     // Megabytes, and -1 for no limit (Postgres manual, 20.6.1).
     ...(keep < 0n ? {} : { keepBytes: keep * 1_048_576n }),
     locked: locked === 't',
+    walStatus: walStatus === 'extended' || walStatus === 'unreserved' ? walStatus : 'reserved',
+    ...(typeof safeBytes === 'string' ? { safeBytes: BigInt(safeBytes) } : {}),
   };
 }

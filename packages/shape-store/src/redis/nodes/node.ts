@@ -1,5 +1,6 @@
 import { silentLogger, type Clock, type Logger } from '@shapecast/service-kit';
 import type { ShapeStoreLimits } from '../../limits.ts';
+import type { CallRecorders } from '../../store-health.ts';
 import { RedisConnection, type RedisAddress, type RedisConnectionOptions } from '../connection.ts';
 import type { StoreContext } from '../context.ts';
 
@@ -13,6 +14,8 @@ export type Lane = 'calls' | 'appends' | 'snapshots' | 'durability';
 export interface NodeDeps {
   readonly clock: Clock;
   readonly log: Logger;
+  /** Told of every call, but of those that wait for the disk. */
+  readonly calls?: CallRecorders | undefined;
 }
 
 /** The connections of this process to one primary, opened when they are needed. */
@@ -33,7 +36,15 @@ export class StoreNode {
     this.#limits = options.limits;
     // The server is the same, so one of the connections is enough to report an outage.
     this.#open = (lane) =>
-      new RedisConnection({ ...deps, log: lane === 'calls' ? deps.log : silentLogger }, address, options);
+      new RedisConnection(
+        {
+          clock: deps.clock,
+          log: lane === 'calls' ? deps.log : silentLogger,
+          calls: lane === 'durability' ? undefined : deps.calls,
+        },
+        address,
+        options,
+      );
   }
 
   lane(lane: Lane): StoreContext {

@@ -24,7 +24,8 @@
   ARGV[14]    transactions that the ring may hold, ARGV[15] versions to keep
   ARGV[16]    failure of an overflow, ARGV[17] failure of a shape whose stream is gone
   ARGV[18]    transactions of the whole step, R: ARGV[19] ring items, G: ARGV[20] groups
-  ARGV[21..]  R items '<lsn>-<xid>'; G handles; G counts; for each entry of each group: id, xid, bytes
+  ARGV[21..]  R items '<lsn>-<xid>'; G handles; G counts; G notes of what the newest entry of the group comes from, or empty; for
+              each entry of each group: id, xid, bytes
 
   Returns 'ok', or what differs: 'epoch', 'ver', 'cursor', 'part'
 ]]
@@ -37,7 +38,8 @@ if ARGV[5] ~= '' and meta[5] ~= ARGV[5] then return 'part' end
 local ring_size, groups = tonumber(ARGV[19]), tonumber(ARGV[20])
 local first_handle = 21 + ring_size
 local first_count = first_handle + groups
-local arg = first_count + groups
+local first_note = first_count + groups
+local arg = first_note + groups
 local pending_bytes, pending_entries = tonumber(ARGV[12]), tonumber(ARGV[13])
 
 local heads = groups > 0 and redis.call('HMGET', KEYS[3], unpack(ARGV, first_handle, first_count - 1)) or {}
@@ -103,6 +105,8 @@ for g = 1, groups do
     end
     h.open, h.stored, h.entries, h.tail = open, stored, entries, tail
     h.log, h.held = h.log + added, h.held + added
+    -- Until the shape dies there is no failure. A note of an entry before would be told for that of this one.
+    if added > 0 then h.failure = ARGV[first_note + g - 1] end
     if failure then
       bury(KEYS[7], handle, h, failure)
       ver = bump(KEYS[1], KEYS[6], ver, ARGV[11], handle, tonumber(ARGV[15]))

@@ -1,9 +1,11 @@
+import type { EntryOrigin } from '../../applied-note.ts';
 import type { AppendBatch, LogEntry, ShardState, WriteOutcome } from '../../shape-store.ts';
 import { DATA_LOST, PENDING_OVERFLOW } from '../../limits.ts';
 import { encodeCursor, encodeId, padded } from '../codec.ts';
 import { unavailable } from '../connection.ts';
 import { randomToken, type StoreContext } from '../context.ts';
 import type { ShardKeys } from '../keys.ts';
+import { encodeNote } from '../note.ts';
 import { defineScript, type ScriptArgument, type ScriptCall } from '../script.ts';
 
 /** Spec R 12.3.1: what keeps a call under about 5 ms of the server's time. */
@@ -63,6 +65,7 @@ export async function append(
       for (const { lsn, xid } of slice.transactions) args.push(`${padded(lsn)}-${padded(xid)}`);
       for (const [handle] of groups) args.push(handle);
       for (const [, entries] of groups) args.push(entries.length);
+      pushNotes(args, groups, batch.appliedMs);
       for (const [, entries] of groups) {
         for (const { position, xid, bytes } of entries) {
           args.push(encodeId(position), String(xid), Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
@@ -81,6 +84,24 @@ export async function append(
   throw unavailable('The parts of a step kept missing each other. The call may be repeated.', {
     reason: 'interleaved',
   });
+}
+
+/** Shapes with entries of one transaction share its text. */
+function pushNotes(
+  args: ScriptArgument[],
+  groups: readonly (readonly [handle: string, entries: readonly LogEntry[]])[],
+  appliedMs: number | undefined,
+): void {
+  let of: EntryOrigin | undefined;
+  let text = '';
+  for (const [, entries] of groups) {
+    const origin = entries[entries.length - 1]?.origin;
+    if (origin !== of) {
+      of = origin;
+      text = origin === undefined || appliedMs === undefined ? '' : encodeNote(origin, appliedMs);
+    }
+    args.push(text);
+  }
 }
 
 interface Slice {

@@ -10,6 +10,7 @@
   ARGV[8] 1 to have old entries of the log merged
   ARGV[9] second half of a handle that was issued, as known elsewhere  ARGV[10] above all that may have been since
   ARGV[11] 1 to make it also while the owner holds registrations
+  ARGV[12] trace context of the request, or empty
 
   Returns {handle, 1 if created else 0}, or {'', 0} while they are held
 ]]
@@ -43,7 +44,8 @@ end
 local registered = string.match(meta[2], '^%d+ (%d+)')
 
 redis.call('HSET', KEYS[3], handle,
-  registered .. ' ' .. ARGV[4] .. ' ' .. ARGV[1] .. '\n' .. ARGV[2] .. '\n' .. ARGV[3])
+  registered .. ' ' .. ARGV[4] .. ' ' .. ARGV[1] .. (ARGV[12] == '' and '' or ' ' .. ARGV[12]) .. '\n'
+    .. ARGV[2] .. '\n' .. ARGV[3])
 redis.call('HSET', KEYS[4], handle, write_head({
   state = 'c', stored = ZERO_ID, tail = ZERO_ID, entries = 0, open = 0, limit = tonumber(ARGV[4]), filter = ZERO_LSN,
   closed = 0, flag = 'n', log = 0, snap = 0, held = 0, last = NONE, sealed = NONE, failure = '',

@@ -3,6 +3,7 @@ import type { CreateRequest } from '../../shape-store.ts';
 import { handlePrefix } from '../../identity.ts';
 import { encodeFingerprint } from '../codec.ts';
 import { randomToken, type StoreContext } from '../context.ts';
+import { storedTraceparent } from '../note.ts';
 import type { ShardKeys } from '../keys.ts';
 import { defineScript } from '../script.ts';
 
@@ -32,6 +33,7 @@ export async function getOrCreate(
       request.issued?.newest ?? 0,
       request.issued?.ceiling ?? 0,
       insist ? 1 : 0,
+      storedTraceparent(request.traceparent),
     ],
   );
   return handle === '' ? undefined : { handle, created: created === 1 };

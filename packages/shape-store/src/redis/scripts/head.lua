@@ -16,7 +16,7 @@
     held     bytes of both as they are held here: less once they are compressed
     last     id of the last closed chunk's end, or -
     sealed   id of the end of the last sealed chunk, or -; entries up to it are no longer in the stream
-    failure  why a dead shape died, as JSON, or empty
+    failure  why a dead shape died, as JSON; before that, what is noted of the newest entry (`note.ts`); or empty
 ]]
 local ZERO_ID = '00000000000000000000-00000000000000000000'
 local ZERO_LSN = '00000000000000000000'

@@ -7,6 +7,8 @@ import { defineScript } from '../script.ts';
 
 /** What keeps a call short and Lua's `unpack` within its stack. */
 const MAX_HANDLES = 500;
+/** Where the text of a head has the tail: one letter, a space, an id of 41 characters, a space. */
+const TAIL_AT = 44;
 
 const run = defineScript<(string | null)[]>(new URL('./read-heads.lua', import.meta.url), { shared: ['head.lua'] });
 
@@ -29,17 +31,20 @@ function decodeReply(handles: readonly string[], [vis, wm, ...fields]: (string |
   return handles.map((handle, i) => {
     const text = fields[2 * i];
     if (!text) return undefined;
-    const { state, closedChunks, snapshotStarted, snapshotComplete, failure } = decodeHead(text);
+    const { state, closedChunks, snapshotStarted, snapshotComplete, failure, note } = decodeHead(text);
+    const tail = fields[2 * i + 1] as string;
     return {
       handle,
       state,
       closedChunks,
       snapshotStarted,
       snapshotComplete,
-      tail: decodeTail(fields[2 * i + 1] as string),
+      tail: decodeTail(tail),
       visible: decodeId(vis as string),
       watermark: BigInt(wm as string) as Lsn,
       ...(failure ? { error: failure } : {}),
+      // Noted of an entry that is not visible yet otherwise.
+      ...(note && text.startsWith(tail, TAIL_AT) ? { note } : {}),
     };
   });
 }

@@ -29,7 +29,7 @@ end
 -- Takes a handle from those of its definition. `definition` is its record, which somebody may have deleted.
 local function unlist(digests_key, definition, handle)
   if not definition then return end
-  local digest = string.match(definition, '^%d+ %d+ ([^\n]*)\n')
+  local digest = string.match(definition, '^%d+ %d+ ([^ \n]*)')
   local others = {}
   for other in string.gmatch(redis.call('HGET', digests_key, digest) or '', '%S+') do
     if other ~= handle then others[#others + 1] = other end
