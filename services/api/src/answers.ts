@@ -5,6 +5,7 @@ import type { ShapeFailure, ShardId } from '@shapecast/shape-store';
 import type { Body } from './shapes/body.ts';
 import type { RequestedShape } from './shapes/definitions.ts';
 import type { OpenSubset } from './subset/subset-source.ts';
+import type { News } from './telemetry/news.ts';
 
 /** One handle of one shape, and where it is stored. */
 export interface ShapeTarget {
@@ -31,6 +32,8 @@ export type Answer =
       readonly body: Body;
       /** `electric-has-data` (RH-5). */
       readonly hasData: boolean;
+      /** Of an answer to a live request: what is measured of its entries. */
+      readonly news?: News | undefined;
     }
   | {
       readonly kind: 'snapshot';

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { UsageReporter, type Messaging } from '@shapecast/messaging';
+import { SHAPE_CORS, type HeaderList } from '@shapecast/protocol';
 import type { Clock, Component, HealthReport, Logger } from '@shapecast/service-kit';
 import type { ShapeStore } from '@shapecast/shape-store';
 import type { Seals } from '@shapecast/sources';
+import { ownTelemetry, type Telemetry } from '@shapecast/telemetry';
 import { authorize } from './access/authorize-route.ts';
 import { StoreRoom } from './expiry/store-room.ts';
 import { ApiServer } from './http/api-server.ts';
@@ -15,6 +17,7 @@ import { ChunkCache } from './shapes/chunk-cache.ts';
 import { OneSource } from './sources/one-source.ts';
 import type { ProcessSources } from './sources/process-sources.ts';
 import { RegistrySources } from './sources/registry-sources.ts';
+import { ApiTelemetry } from './telemetry/api-telemetry.ts';
 
 export interface ApiDeps {
   /** A function connects after the API listens already; what it opened is closed with the API. */
@@ -22,6 +25,8 @@ export interface ApiDeps {
   readonly store: ShapeStore;
   /** With keys, sources are those of the registry; otherwise there is the one of the options. */
   readonly seals?: Seals | undefined;
+  /** Absent: what is measured is told nobody. */
+  readonly telemetry?: Telemetry | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -55,6 +60,8 @@ export interface ApiOptions {
   readonly limits?: PermitLimits;
   /** A debug line per request. Off, requests cost nothing for it. */
   readonly logRequests?: boolean;
+  /** Live answers with news say how long these took, by stage. */
+  readonly lagHeader?: boolean;
   readonly allowDelete?: boolean;
   readonly sendTimeoutMs?: number;
   readonly keepAliveTimeoutMs?: number;
@@ -87,6 +94,7 @@ const DEFAULTS = {
   chunkCacheBytes: 134_217_728,
   limits: { initial: 300, existing: 10_000 },
   logRequests: false,
+  lagHeader: false,
   allowDelete: false,
   sendTimeoutMs: 30_000,
   keepAliveTimeoutMs: 75_000,
@@ -147,12 +155,17 @@ class ApiComponent implements Api {
     this.#options = options;
     const { store, clock, log } = deps;
     this.#instance = options.instance ?? randomUUID();
-    this.#cache = new ChunkCache({ maxBytes: options.chunkCacheBytes, expectedBytes: options.chunkBytes });
+    const telemetry = new ApiTelemetry(deps.telemetry ?? ownTelemetry(), clock);
+    this.#cache = new ChunkCache(
+      { maxBytes: options.chunkCacheBytes, expectedBytes: options.chunkBytes },
+      { hits: telemetry.chunkHits, misses: telemetry.chunkMisses },
+    );
     this.#room = new StoreRoom({ store, clock, log }, { highWater: options.redisHighWater });
+    const pool = new PermitPool(options.limits);
     const parts = {
-      ...{ store, clock, log, cache: this.#cache, room: this.#room },
+      ...{ store, clock, log, telemetry, cache: this.#cache, room: this.#room },
       fanOut: new FanOut(),
-      pool: new PermitPool(options.limits),
+      pool,
       messaging: () => this.#messaging,
       connected: this.#connectedOnce.promise,
       processes: () => this.#processes?.count ?? 1,
@@ -162,8 +175,12 @@ class ApiComponent implements Api {
       seals === undefined ? new OneSource(parts, options) : new RegistrySources({ ...parts, seals }, options);
     const sources = this.#sources;
     this.#route = new ShapeRoute(
-      { sources, clock, log },
-      { clock, server: PRODUCT, sendTimeoutMs: options.sendTimeoutMs, closing: () => this.#draining },
+      { sources, telemetry, clock, log },
+      {
+        ...{ clock, server: PRODUCT, sendTimeoutMs: options.sendTimeoutMs },
+        cors: options.lagHeader ? exposing(SHAPE_CORS, 'server-timing') : SHAPE_CORS,
+        closing: () => this.#draining,
+      },
       { ...options, maxAge: options.cacheMaxAge, staleAge: options.cacheStaleAge, clock },
     );
     const others = otherRoutes({ server: PRODUCT, health: (asked) => this.#sources.health(asked) });
@@ -182,6 +199,16 @@ class ApiComponent implements Api {
       },
       { ...options, maxConnections, server: PRODUCT },
     );
+    telemetry.watch({
+      ready: () => this.#ready,
+      busConnected: () => this.#messaging?.connected() ?? false,
+      storeConnected: () => store.connected(),
+      inProgress: (kind) => pool.used[kind],
+      limit: (kind) => pool.limit(kind),
+      connections: () => this.#server.connections,
+      maxConnections,
+      chunkCacheBytes: () => this.#cache.bytes,
+    });
   }
 
   get port(): number {
@@ -205,10 +232,10 @@ class ApiComponent implements Api {
   }
 
   report(): HealthReport {
-    const { able, status, ...sources } = this.#sources.report();
+    const { status, ...sources } = this.#sources.report();
     return {
       status,
-      ready: able && this.#messaging !== undefined && this.#deps.store.connected() && !this.#draining,
+      ready: this.#ready,
       ...sources,
       messaging: this.#messaging?.connected() ?? false,
       store: this.#deps.store.connected(),
@@ -216,6 +243,10 @@ class ApiComponent implements Api {
       storeMemory: this.#room.report,
       inProgress: this.#route.inProgress,
     };
+  }
+
+  get #ready(): boolean {
+    return this.#sources.able && this.#messaging !== undefined && this.#deps.store.connected() && !this.#draining;
   }
 
   async #connect(): Promise<void> {
@@ -260,4 +291,9 @@ class ApiComponent implements Api {
     this.#cache.stop();
     if (typeof this.#deps.messaging === 'function') await this.#messaging?.close();
   }
+}
+
+/** With one more header that scripts of other origins may read. */
+function exposing(cors: HeaderList, name: string): HeaderList {
+  return cors.map((value, i) => (cors[i - 1] === 'access-control-expose-headers' ? `${value},${name}` : value));
 }

@@ -20,6 +20,7 @@ import {
   redisProblems,
   type Environment,
 } from '@shapecast/service-kit';
+import { telemetryConfig, telemetryNames } from '@shapecast/telemetry';
 import { z } from 'zod';
 import type { ApiOptions } from './api.ts';
 import { accessFileProblems } from './access/access-file.ts';
@@ -38,6 +39,7 @@ export const apiConfig = z.object({
   ...natsConfig,
   ...redisConfig,
   ...healthConfig,
+  ...telemetryConfig,
   port: port(3000, 'Port of the HTTP API; 0 takes any free one.'),
   host: z.string().optional().describe('Address to listen on; every IPv4 address when unset.'),
   listenOnIpv6: flag(false, 'Listen on every IPv6 (and mapped IPv4) address.'),
@@ -78,6 +80,10 @@ export const apiConfig = z.object({
   ),
   readyTimeoutMs: milliseconds(5_000, 'How long a request waits for the service to become ready.'),
   notifyPollMs: milliseconds(2_000, 'How often held requests look for news that no hint announced.'),
+  lagHeader: flag(
+    false,
+    'Live answers with news say in server-timing how many milliseconds these took, by stage. A cache gives all readers the same numbers.',
+  ),
   readTimesMs: milliseconds(10_000, 'How often Redis is told which shapes were read, at least; at most 10s.', {
     maxMs: 10_000,
   }),
@@ -100,6 +106,7 @@ export const apiConfigNames = {
   ...natsNames,
   ...redisNames,
   ...healthNames,
+  ...telemetryNames,
   port: ['ELECTRIC_PORT', 'PORT'],
   host: ['SHAPECAST_HOST'],
   listenOnIpv6: ['ELECTRIC_LISTEN_ON_IPV6'],
@@ -121,6 +128,7 @@ export const apiConfigNames = {
   maxRequestsPerConnection: ['ELECTRIC_TWEAKS_CONN_MAX_REQUESTS'],
   readyTimeoutMs: ['SHAPECAST_READY_TIMEOUT'],
   notifyPollMs: ['SHAPECAST_NOTIFY_POLL'],
+  lagHeader: ['SHAPECAST_LAG_HEADER'],
   readTimesMs: ['SHAPECAST_READ_TIMES_INTERVAL'],
   sseKeepAliveMs: ['SHAPECAST_SSE_KEEPALIVE'],
   sseTimeoutMs: ['SHAPECAST_SSE_TIMEOUT'],

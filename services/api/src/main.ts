@@ -11,6 +11,7 @@ import {
 } from '@shapecast/service-kit';
 import { openRedisShapeStore } from '@shapecast/shape-store';
 import { processEnvironment, registrySources } from '@shapecast/sources';
+import { openProcessTelemetry } from '@shapecast/telemetry';
 import { createApi } from './api.ts';
 import { apiOptions, parseApiConfig } from './config.ts';
 
@@ -20,9 +21,15 @@ async function main(): Promise<void> {
   const config = configOrExit(parseApiConfig, seals === undefined ? process.env : processEnvironment(process.env));
   const clock = systemClock;
   const instance = config.instanceId ?? randomUUID();
-  const fields = { service: 'api', instance, ...(seals === undefined ? { source: config.sourceId } : {}) };
+  const source = seals === undefined ? { source: config.sourceId } : {};
+  const fields = { service: 'api', instance, ...source };
   const { log, events } = openProcessLog(config, fields, { env: process.env, clock });
-  const store = openRedisShapeStore(redisConnection(config), { clock, log });
+  const telemetry = await openProcessTelemetry(config, { role: 'api', instance, ...source }, { log, clock, events });
+  const calls = {
+    duration: telemetry.metrics.histogram('shapecast.redis.call.duration', {}),
+    queue: telemetry.metrics.histogram('electric.shape_db.pool.checkout.queue_time', {}),
+  };
+  const store = openRedisShapeStore(redisConnection(config), { clock, log, calls });
   const installation = new Installation();
   const api = createApi(
     {
@@ -35,6 +42,7 @@ async function main(): Promise<void> {
       },
       store,
       seals,
+      telemetry,
       clock,
       log,
     },
@@ -42,8 +50,11 @@ async function main(): Promise<void> {
   );
   const storeComponent = { name: 'shape-store', start: async () => {}, stop: () => store.close() };
   const report = () => ({ ...api.report(), installation: installation.id, events: events.counts });
-  const health = new HealthServer(report, { port: config.healthPort, host: config.healthHost });
-  await runProcess(log, [health, storeComponent, api]);
+  const health = new HealthServer(report, {
+    ...{ port: config.healthPort, host: config.healthHost },
+    metrics: () => telemetry.text(),
+  });
+  await runProcess(log, [telemetry, health, storeComponent, api]);
 }
 
 await main();

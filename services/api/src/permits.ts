@@ -4,7 +4,7 @@ export interface PermitLimits {
   readonly existing: number;
 }
 
-type Kind = keyof PermitLimits;
+export type Kind = keyof PermitLimits;
 
 const MAX_KNOWN = 100_000;
 

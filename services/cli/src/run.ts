@@ -58,6 +58,22 @@ const COMMANDS: Readonly<Record<string, { readonly about: string; load(): Promis
     about: 'drops slot, publication and all data of a source',
     load: async () => (await import('./commands/sources-state.ts')).sourcesRemove,
   },
+  'sources release': {
+    about: 'has the leader of a source make room for another replicator',
+    load: async () => (await import('./commands/sources-lead.ts')).sourcesRelease,
+  },
+  'sources new-incarnation': {
+    about: 'begins a new incarnation of a source: every reader starts over',
+    load: async () => (await import('./commands/sources-lead.ts')).sourcesNewIncarnation,
+  },
+  'shards list': {
+    about: 'lists the shards of a source with owner, lag and shapes',
+    load: async () => (await import('./commands/shards.ts')).shardsList,
+  },
+  'shards move': {
+    about: 'moves a shard to another router',
+    load: async () => (await import('./commands/shards.ts')).shardsMove,
+  },
   'shapes list': {
     about: 'lists the shapes of a source with readers, bytes and how they are found',
     load: async () => (await import('./commands/shapes.ts')).shapesList,
@@ -69,6 +85,14 @@ const COMMANDS: Readonly<Record<string, { readonly about: string; load(): Promis
   'shapes explain': {
     about: 'says how a where clause is found at each change, and what that costs',
     load: async () => (await import('./commands/shapes-explain.ts')).shapesExplain,
+  },
+  'shapes check': {
+    about: 'compares a shape with what the database says at one moment',
+    load: async () => (await import('./commands/shapes-check.ts')).shapesCheck,
+  },
+  'shapes rotate': {
+    about: 'ends a shape, those of a table or those of a source, for a reason: readers start over',
+    load: async () => (await import('./commands/shapes-rotate.ts')).shapesRotate,
   },
   'shapes delete': {
     about: 'ends a shape: its readers start over',

@@ -51,6 +51,8 @@ describe('findBreak', () => {
     ],
     ['other transactions were sent again (C5)', { ...past, divergedIncarnation: 4 }, present, 'history_diverged'],
     ['they were, in an incarnation that is over (C5)', { ...past, divergedIncarnation: 3 }, present, undefined],
+    ['an operator wants it to end', { ...past, unwantedIncarnation: 4 }, present, 'requested_by_operator'],
+    ['an operator wanted the one before to end', { ...past, unwantedIncarnation: 3 }, present, undefined],
     ['the slot was created now (C6)', past, { ...present, slot: { ...slot, created: true } }, 'slot_created'],
     ['the slot has another name', past, { ...present, slotName: 'other' }, 'slot_renamed'],
     [

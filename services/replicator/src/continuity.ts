@@ -24,6 +24,7 @@ export type Break =
   | 'first'
   | 'database_id_or_timeline_changed'
   | 'history_diverged'
+  | 'requested_by_operator'
   | 'slot_created'
   | 'publication_recreated'
   | 'slot_renamed'
@@ -40,15 +41,19 @@ export interface Past {
   readonly stream: StreamState | undefined;
   /** Postgres sent transactions again that are not what the stream of this incarnation holds (C5). */
   readonly divergedIncarnation: number | undefined;
+  /** An operator wants this incarnation to end. */
+  readonly unwantedIncarnation?: number | undefined;
 }
 
 /** Decides whether the stored history goes on (spec R 6.5): undefined when it does. */
-export function findBreak({ record, stream, divergedIncarnation }: Past, present: Present): Break | undefined {
+export function findBreak(past: Past, present: Present): Break | undefined {
+  const { record, stream, divergedIncarnation, unwantedIncarnation } = past;
   if (record === undefined) return 'first';
   const { identity, slot } = present;
   if (record.systemId !== identity.systemId) return 'database_id_or_timeline_changed'; // C1
   if (!isSameHistory(record.timeline, identity, stream)) return 'database_id_or_timeline_changed'; // C2
   if (divergedIncarnation === record.incarnation) return 'history_diverged'; // C5
+  if (unwantedIncarnation === record.incarnation) return 'requested_by_operator'; // O 10.1
   if (slot.created) return 'slot_created'; // C6
   if (record.slotName !== present.slotName) return 'slot_renamed';
   if (record.publicationOid !== undefined && record.publicationOid !== slot.publicationOid) {

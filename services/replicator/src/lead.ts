@@ -1,14 +1,16 @@
 import type { ReplicationHandler, ReplicationSession, SourceDatabase } from '@shapecast/change-source';
 import { isShapecastError, ShapecastError } from '@shapecast/errors';
-import { maxLsn, type Lsn, type TransactionPart } from '@shapecast/log';
+import { maxLsn, type TransactionPart } from '@shapecast/log';
 import { publishTableSubject, type Messaging, type SourceFormats, type SourceSleep } from '@shapecast/messaging';
-import { abortReason, emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
+import { emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
+import { Confirmation } from './confirmation.ts';
 import { watchDdl } from './ddl-watch.ts';
 import { keepLeaderRecord } from './heartbeat.ts';
 import { IdentityRepair } from './identity-repair.ts';
 import { natsIsAway } from './nats-absence.ts';
 import { deleteOldIncarnations } from './old-incarnations.ts';
 import type { ReplicatorOptions } from './options.ts';
+import { orAbort, slept } from './or-abort.ts';
 import { Outbox } from './outbox.ts';
 import { endOf } from './packing.ts';
 import { createProgress, tickPassed, transactionReceived, transactionStored, type Progress } from './progress.ts';
@@ -19,6 +21,8 @@ import type { ReplicatorStatus } from './status.ts';
 import { ResentCheck, type Divergence } from './resent-check.ts';
 import { IdleWatch } from './sleep/idle-watch.ts';
 import { storedTransactions } from './stored-transactions.ts';
+import type { ReplicatorMetrics } from './telemetry/replicator-metrics.ts';
+import type { TransactionTraces } from './telemetry/transaction-traces.ts';
 import { MOST_IN_FLIGHT, type StreamEnd } from './stream-end.ts';
 import { takeOver, type Epoch } from './take-over.ts';
 import { Trimmer } from './trimming/trimmer.ts';
@@ -32,6 +36,9 @@ export interface LeadDeps {
   readonly formats: SourceFormats;
   /** Counts what is replicated, and holds it back when that is too much. */
   readonly meter?: ReplicationMeter | undefined;
+  readonly metrics: ReplicatorMetrics;
+  /** The right to publish is there. */
+  readonly onTakenOver: () => void;
   readonly clock: Clock;
   readonly log: Logger;
   readonly status: ReplicatorStatus;
@@ -43,9 +50,6 @@ export const NATS_UNREACHABLE = 'nats_unreachable';
 /** The confirm delay is divided into this many ticks; the last one decides how late a confirmation may be. */
 const CONFIRM_TICKS = 20;
 const MIN_TICK_MS = 100;
-/** The second copy of the stream's end is also renewed before confirming so much WAL (spec R 9.3.8). */
-const LEAVE_COPY_MS = 1_000;
-const COPY_WAL_BYTES = 16n * 1024n * 1024n;
 
 /**
  * Leads the source until `signal` aborts (then resolves, with everything in flight stored or `drainMs` over) or the
@@ -54,6 +58,7 @@ const COPY_WAL_BYTES = 16n * 1024n * 1024n;
  */
 export async function lead(deps: LeadDeps, options: ReplicatorOptions, signal: AbortSignal): Promise<void> {
   const epoch = await orAbort(() => takeOver(deps, options, signal), signal);
+  deps.onTakenOver();
   const log = deps.log.child({ incarnation: epoch.incarnation, epoch: epoch.epoch });
   await new Leadership({ ...deps, log }, { ...options, ...epoch }).run(signal);
 }
@@ -64,12 +69,12 @@ class Leadership {
   readonly #options: ReplicatorOptions & Epoch;
   readonly #outbox: Outbox;
   readonly #lost = new AbortController();
-  readonly #tickMs: number;
+  readonly #confirmation: Confirmation;
+  readonly #traces: TransactionTraces;
   readonly #idle: IdleWatch;
   #progress: Progress;
   /** Where the stream ends as far as it was acknowledged. */
   #stored: Pick<StreamEnd, 'seq' | 'chain' | 'held'>;
-  #copied: { confirmed: Lsn; ticks: number };
   /** Done once what Postgres sent again proved to be what the stream holds; until then nothing is confirmed. */
   #resent: ResentCheck | undefined;
   /** Oldest transaction at the last sampling; an old sample is a safe one. */
@@ -79,18 +84,33 @@ class Leadership {
     this.#deps = deps;
     this.#options = options;
     const { end, confirmDelayMs } = options;
-    this.#tickMs = Math.max(MIN_TICK_MS, Math.ceil(confirmDelayMs / CONFIRM_TICKS));
+    const tickMs = Math.max(MIN_TICK_MS, Math.ceil(confirmDelayMs / CONFIRM_TICKS));
     const { confirmedLsn } = deps.session.slot;
-    this.#progress = createProgress(end.held, confirmedLsn, Math.ceil(confirmDelayMs / this.#tickMs));
+    this.#progress = createProgress(end.held, confirmedLsn, Math.ceil(confirmDelayMs / tickMs));
+    this.#traces = deps.metrics.traces();
     const start = { now: deps.clock.now(), walLsn: deps.session.identity.walLsn };
     this.#idle = new IdleWatch({ ...deps, progress: () => this.#progress }, options, start);
     this.#stored = end;
-    this.#copied = { confirmed: this.#progress.confirmed, ticks: Infinity };
+    this.#confirmation = new Confirmation(
+      {
+        ...{ session: deps.session, clock: deps.clock, log: deps.log },
+        tick: () => {
+          this.#move(tickPassed(this.#progress));
+          return this.#progress.confirmed;
+        },
+        stored: () => this.#stored,
+        ready: () => this.#resent?.done === true,
+        lost: (error) => this.#lost.abort(error),
+      },
+      { ...options, tickMs, confirmed: this.#progress.confirmed },
+    );
     this.#outbox = new Outbox(
       {
         stream: options.stream,
         clock: deps.clock,
         log: deps.log,
+        metrics: deps.metrics,
+        traces: this.#traces,
         events: {
           onStored: (message) => {
             const { seq, chain, held = this.#stored.held } = message;
@@ -144,7 +164,7 @@ class Leadership {
       orAbort(() => trimmer.run(ending), ending).catch(() => undefined),
       this.#heartbeat(ending),
       this.#reportProgress(ending),
-      this.#confirmDurable(ending),
+      this.#confirmation.run(ending),
       deleteOldIncarnations(this.#deps, this.#options, ending),
       keeper.run(ending),
       watchDdl({ database, hints, clock, log }, sourceId, ending),
@@ -160,7 +180,7 @@ class Leadership {
       await this.#stream(session, repair, ending);
       if (this.#lost.signal.aborted) throw this.#lost.signal.reason;
       await this.#drain(clock);
-      await this.#leaveCopy(clock);
+      await this.#confirmation.leaveCopy(this.#progress.confirmed);
       if (this.#resent?.done) session.confirm(this.#progress.confirmed);
     } finally {
       this.#lost.abort(new ShapecastError('SOURCE_UNAVAILABLE', 'The replication session has ended.'));
@@ -177,12 +197,20 @@ class Leadership {
   async #stream(session: ReplicationSession, repair: IdentityRepair, ending: AbortSignal): Promise<void> {
     try {
       const handler: ReplicationHandler = {
-        onParts: (parts) => this.#accept(parts, ending),
+        onParts: (parts, bytes) => {
+          this.#deps.metrics.received(parts, bytes);
+          this.#traces.received(parts);
+          return this.#accept(parts, ending);
+        },
         onIdle: (walEnd) => {
           this.#move(transactionReceived(this.#progress, walEnd));
           this.#outbox.idle(walEnd);
         },
-        onRelation: repair.check,
+        onRelation: (relation) => {
+          this.#traces.relation(relation);
+          repair.check(relation);
+        },
+        onUnusable: (reason) => this.#deps.metrics.unusable(reason),
       };
       const check = await orAbort(() => this.#checkResent(ending), ending);
       this.#resent = check;
@@ -238,14 +266,6 @@ class Leadership {
     waited.abort();
   }
 
-  /** The records may all be gone when somebody goes on from here: then only the copy tells where that is. */
-  async #leaveCopy(clock: Clock): Promise<void> {
-    const waited = new AbortController();
-    const late = clock.sleep(LEAVE_COPY_MS, waited.signal).catch(() => undefined);
-    await Promise.race([this.#writeCopy(this.#progress.confirmed), late]);
-    waited.abort();
-  }
-
   /** Another replicator may reach NATS where this one does not. */
   async #makeRoom(ending: AbortSignal): Promise<void> {
     if (!(await natsIsAway(this.#deps, this.#options, ending))) return;
@@ -254,9 +274,17 @@ class Leadership {
   }
 
   #heartbeat(ending: AbortSignal): Promise<void> {
-    const { incarnation, epoch, holder, sourceId, heartbeatMs } = this.#options;
+    const { incarnation, epoch, holder, sourceId, heartbeatMs, place } = this.#options;
     const { walSenderPid, systemId } = this.#deps.session.identity;
-    const record = { holder, epoch, incarnation, walSenderPid, systemId, streaming: true };
+    const record = {
+      holder,
+      epoch,
+      incarnation,
+      walSenderPid,
+      systemId,
+      streaming: true,
+      ...(place && { process: place }),
+    };
     return keepLeaderRecord(this.#deps, { sourceId, intervalMs: heartbeatMs, record }, ending);
   }
 
@@ -268,6 +296,7 @@ class Leadership {
     let quiet = 0;
     while (await slept(clock, progressIntervalMs, ending)) {
       quiet += 1;
+      this.#deps.metrics.tick();
       if (!this.#outbox.progressWanted && quiet < quietLimit) continue;
       await this.#sampleXmin(ending);
       this.#outbox.publishProgress(this.#xmin);
@@ -283,39 +312,6 @@ class Leadership {
       this.#deps.log.debug({ err }, 'oldest transaction could not be sampled');
       // The walsender stays until we leave, and says so only to who reads, which a full window does not (spec R 8.4.3).
       if (isShapecastError(err) && SHUTTING_DOWN.includes(String(err.details['type']))) this.#lost.abort(err);
-    }
-  }
-
-  /** Tells Postgres what it may forget (spec R 8.6), a delay after it became durable and never before the copy says so. */
-  async #confirmDurable(ending: AbortSignal): Promise<void> {
-    const { clock, session } = this.#deps;
-    while (await slept(clock, this.#tickMs, ending)) {
-      if (!this.#resent?.done) continue;
-      this.#move(tickPassed(this.#progress));
-      const { confirmed } = this.#progress;
-      this.#copied.ticks += 1;
-      const due =
-        this.#copied.ticks * this.#tickMs >= this.#options.copyIntervalMs ||
-        confirmed - this.#copied.confirmed >= COPY_WAL_BYTES;
-      if (due && !(await this.#writeCopy(confirmed))) continue;
-      if (!ending.aborted) session.confirm(confirmed);
-    }
-  }
-
-  async #writeCopy(confirmed: Lsn): Promise<boolean> {
-    const { stored, incarnation, createdAt, epoch } = this.#options;
-    try {
-      if (!(await stored.writeCopy({ incarnation, createdAt, epoch, ...this.#stored }))) {
-        this.#lost.abort(new ShapecastError('STREAM_FENCED', 'Another replicator wrote the position of the stream.'));
-        return false;
-      }
-      this.#copied = { confirmed, ticks: 0 };
-      await stored.keepPublished();
-      return true;
-    } catch (err) {
-      if (!isShapecastError(err)) this.#lost.abort(err);
-      this.#deps.log.debug({ err }, 'copy of the stream position could not be written');
-      return false;
     }
   }
 
@@ -344,29 +340,3 @@ const NOTHING_STORED = { complete: true, transactions: (async function* () {})()
 
 /** NATS comes back within seconds; asking it once a second is cheap. */
 const OUTBOX_RETRY = { retryMinMs: 50, retryMaxMs: 2_000 } as const;
-
-/** Gives up waiting when `signal` aborts. A take-over that goes on alone can do no more than start an epoch that ends at once. */
-async function orAbort<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let onAbort: () => void = () => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(abortReason(signal));
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([work(), aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
-}
-
-/** False when `signal` aborted first. */
-async function slept(clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> {
-  if (signal.aborted) return false;
-  try {
-    await clock.sleep(ms, signal);
-    return true;
-  } catch {
-    return false;
-  }
-}

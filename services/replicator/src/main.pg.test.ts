@@ -10,7 +10,22 @@ import {
   type TestDatabase,
   type TestServer,
 } from '@shapecast/testkit';
+import { METRICS, prometheusName, type MetricName } from '@shapecast/telemetry';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+/** What is told only where there is something to tell. */
+const SOMETIMES: ReadonlySet<string> = new Set<MetricName>([
+  // While something is wrong, or refused.
+  ...(['shapecast.source.problem', 'shapecast.publication.errors.count'] as const),
+  // Of sources with limits.
+  ...(['shapecast.tenant.usage', 'shapecast.tenant.limit', 'shapecast.tenant.refused.count'] as const),
+  // Nobody has asked for a table yet, and nothing was stored.
+  ...(['shapecast.publication.actions.count', 'shapecast.e2e.lag'] as const),
+  // Postgres of this test keeps WAL without a limit.
+  ...(['shapecast.slot.safe_wal_size', 'shapecast.slot.max_keep_size'] as const),
+  // With a file of sources only.
+  ...(['shapecast.config.last_reload.successful', 'shapecast.config.last_reload.success_timestamp'] as const),
+]);
 
 const main = fileURLToPath(new URL('./main.ts', import.meta.url));
 
@@ -67,11 +82,31 @@ describe('the replicator process', () => {
     await nats.start();
     await waitFor(async () => (await health('/ready')).code === 200, { describe: output });
     expect(JSON.parse((await health('/health')).body)).toMatchObject({ ready: true, status: 'active', incarnation: 1 });
+    const { code: answered, body: scraped } = await health('/metrics');
+    expect(answered).toBe(200);
+    const told = (name: string) => scraped.match(new RegExp(`^${name}(?:_count)?(?:{[^}]*})? (.*)$`, 'm'))?.[1];
+    expect(told('shapecast_replicator_leader')).toBe('1');
+    expect(told('shapecast_bus_connected')).toBe('1');
+    expect(told('shapecast_postgres_connected')).toBe('1');
+    expect(told('shapecast_ready')).toBe('1');
+    await waitFor(async () => missing((await health('/metrics')).body).length === 0, {
+      describe: () => missing(scraped).join(),
+    });
     child.kill('SIGTERM');
     const [code] = (await once(child, 'exit')) as [number];
     expect(code).toBe(0);
     expect(output()).toMatch(/stopped/);
   });
+
+  /** Of what a process with one source that works always has, what is not told. */
+  function missing(text: string): string[] {
+    const told = new Set(Array.from(text.matchAll(/^# TYPE (\S+)/gm), ([, name]) => name));
+    return Object.keys(METRICS)
+      .map((name) => name as MetricName)
+      .filter((name) => (METRICS[name].roles as readonly string[]).includes('replicator') && !SOMETIMES.has(name))
+      .map(prometheusName)
+      .filter((name) => !told.has(name));
+  }
 
   test('a wrong configuration ends it with one message that names the variables', async () => {
     const { child, output } = run({ DATABASE_URL: 'mysql://me:secret@db/app', SHAPECAST_SHARDS: '7' });

@@ -13,12 +13,14 @@ import {
   type ProcessLog,
 } from '@shapecast/service-kit';
 import { processEnvironment, registrySources, type AllSeals } from '@shapecast/sources';
+import type { ProcessTelemetry } from '@shapecast/telemetry';
 import { z } from 'zod';
 import { parseReplicatorConfig, type ReplicatorConfig } from './config.ts';
 import { natsOptions } from './nats-options.ts';
 import { openOptionalStore } from './optional-store.ts';
 import { ManySources } from './sources/many-sources.ts';
 import { SourceReplication, type ReplicationConfig } from './sources/source-replication.ts';
+import { openTelemetry, watchProcess } from './telemetry/process-metrics.ts';
 
 /** The replicator as a process: health first, then everything else, each part waiting for its server by itself. */
 async function main(): Promise<void> {
@@ -36,11 +38,14 @@ async function oneSource(): Promise<void> {
   if (config.sourcesFile !== undefined)
     log.log.warn({}, 'SHAPECAST_SOURCES_FILE needs SHAPECAST_SOURCES=registry, nothing reads it');
   const link = new OwnLink({ ...config, holder }, log);
-  const replication = new SourceReplication({ log, messaging: link }, { ...config, holder });
+  const telemetry = await openTelemetry({ instance: holder, source: sourceId }, log);
+  const replication = new SourceReplication({ log, messaging: link, telemetry }, { ...config, holder });
   const usage = new OwnUsage(link, { sourceId, holder }, () => replication.usage(), log);
   const store = openOptionalStore(process.env, log.log);
   const about = { messaging: () => link.messaging, sources: { mode: 'environment', id: sourceId }, store } as const;
-  await runProcess(log.log, [...ports(config, () => replication.report(), about, log), replication, usage]);
+  const health = () => replication.report();
+  watchProcess(telemetry.metrics, health, () => link.messaging?.connected() ?? false);
+  await runProcess(log.log, [telemetry, ...ports(config, { ...about, health, telemetry }, log), replication, usage]);
 }
 
 /** Those that are declared in NATS. */
@@ -50,7 +55,8 @@ async function manySources(seals: AllSeals): Promise<void> {
   const fields = { service: 'replicator', instance: holder };
   const log = openProcessLog(config, fields, { env: process.env, clock: systemClock });
   const store = openOptionalStore(process.env, log.log);
-  const sources = new ManySources({ log, seals, store, env: process.env }, { ...config, holder });
+  const telemetry = await openTelemetry({ instance: holder }, log);
+  const sources = new ManySources({ log, seals, store, env: process.env, telemetry }, { ...config, holder });
   const fileProblems = () => sources.fileProblems();
   const about = {
     messaging: () => sources.messaging,
@@ -58,14 +64,20 @@ async function manySources(seals: AllSeals): Promise<void> {
     store,
     fileProblems,
   } as const;
-  await runProcess(log.log, [...ports(config, () => sources.report(), about, log), sources]);
+  const health = () => sources.report();
+  watchProcess(telemetry.metrics, health, () => sources.messaging?.connected() ?? false);
+  await runProcess(log.log, [telemetry, ...ports(config, { ...about, health, telemetry }, log), sources]);
 }
+
+type PortDeps = Pick<AdminDeps, 'messaging' | 'sources' | 'store' | 'fileProblems'> & {
+  readonly health: () => HealthReport;
+  readonly telemetry: Pick<ProcessTelemetry, 'text'>;
+};
 
 /** What listens: the health port, and the admin API where there is a token for it. They may share a port. */
 function ports(
   config: ReplicatorConfig,
-  health: () => HealthReport,
-  about: Pick<AdminDeps, 'messaging' | 'sources' | 'store' | 'fileProblems'>,
+  { health, telemetry, ...about }: PortDeps,
   { log }: ProcessLog,
 ): readonly Component[] {
   const { healthPort, healthHost } = config;
@@ -74,10 +86,11 @@ function ports(
     adminHost,
     adminTokens: tokens,
   } = configOrExit((env) => parseConfig(z.object(adminConfig), adminNames, env), process.env);
-  const own = new HealthServer(health, { port: healthPort, host: healthHost });
+  const metrics = () => telemetry.text();
+  const own = new HealthServer(health, { port: healthPort, host: healthHost, metrics });
   if (tokens.length === 0) return [own];
   const shared = adminPort === healthPort && adminPort !== 0;
-  const deps = { ...about, clock: systemClock, log, ...(shared ? { health } : {}) };
+  const deps = { ...about, clock: systemClock, log, ...(shared ? { health, metrics } : {}) };
   const admin = createAdmin(deps, { host: adminHost, port: adminPort, tokens });
   return shared ? [admin] : [own, admin];
 }

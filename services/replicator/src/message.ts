@@ -27,6 +27,8 @@ export interface MessageLimits {
   readonly maxBytes: number;
   /** Largest encoded change; a larger one becomes `unusable` and its shapes rotate (spec R 9.5.3). */
   readonly maxChangeBytes: number;
+  /** Told how many rows are left out because they are too large. */
+  readonly onOversize?: (rows: number) => void;
 }
 
 /**
@@ -46,6 +48,7 @@ export function encodeParts(parts: readonly TransactionPart[], header: RecordHea
   if (encoded && (encoded.length <= limits.maxChangeBytes || !hasRows(parts))) {
     return slice(record, encoded, limits.maxBytes);
   }
+  limits.onOversize?.(parts.reduce((sum, part) => sum + part.changes.filter(hasRow).length, 0));
   return encodeParts(withoutRows(parts), header, limits);
 }
 
@@ -98,7 +101,11 @@ function halve(parts: readonly TransactionPart[]): [TransactionPart[], Transacti
 }
 
 function hasRows(parts: readonly TransactionPart[]): boolean {
-  return parts.some((part) => part.changes.some((change) => change.kind !== 'unusable' && change.kind !== 'truncate'));
+  return parts.some((part) => part.changes.some(hasRow));
+}
+
+function hasRow({ kind }: Change): boolean {
+  return kind !== 'unusable' && kind !== 'truncate';
 }
 
 function withoutRows(parts: readonly TransactionPart[]): TransactionPart[] {

@@ -1,10 +1,13 @@
 import type { TxStreamRetention } from '@shapecast/messaging';
+import type { ProcessPlace } from './process-place.ts';
 
 /** What a replicator is built with. `config.ts` makes it from the environment. */
 export interface ReplicatorOptions {
   readonly sourceId: string;
   /** Name of this process in leader records. */
   readonly holder: string;
+  /** Where it runs, for the process that is started there after it under the same name; nobody is told when unset. */
+  readonly place?: ProcessPlace;
   readonly slotName: string;
   /** Shards of a new incarnation; another number than the current one starts a new incarnation (spec R 13.7.1). */
   readonly shards: number;

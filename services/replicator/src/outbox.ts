@@ -1,35 +1,22 @@
-import { isShapecastError, ShapecastError } from '@shapecast/errors';
-import {
-  decodeRecord,
-  encodeRecord,
-  maxLsn,
-  ZERO_LSN,
-  type Lsn,
-  type Position,
-  type RecordChain,
-  type TransactionPart,
-} from '@shapecast/log';
+import { ShapecastError } from '@shapecast/errors';
+import type { Lsn, Position, RecordChain, TransactionPart } from '@shapecast/log';
 import type { PublishOutcome, TxStream } from '@shapecast/messaging';
 import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
-import { encodeParts, type Message } from './message.ts';
-import { dropStored, endOf, PartQueue } from './packing.ts';
-import { resynchronise, type LastRecord } from './resynchronise.ts';
+import { isPassing, readLastRecord } from './last-record.ts';
+import type { Message } from './message.ts';
+import { dropStored, endOf } from './packing.ts';
+import { RecordMaker, type RecordMakerOptions } from './record-maker.ts';
+import { resynchronise, stepDownError, type LastRecord } from './resynchronise.ts';
+import type { PausedTime } from './telemetry/paused-time.ts';
+import type { ReplicatorMetrics, RetryReason } from './telemetry/replicator-metrics.ts';
+import type { RecordTrace, TransactionTraces } from './telemetry/transaction-traces.ts';
 
-export interface OutboxOptions {
-  readonly incarnation: number;
-  readonly epoch: number;
-  /** Sequence of this epoch's leader record, and the chain it left. */
+/** `chain` is what this epoch's leader record left. */
+export interface OutboxOptions extends RecordMakerOptions {
+  /** Sequence of this epoch's leader record. */
   readonly seq: number;
-  readonly chain: RecordChain;
   /** Up to this sequence a writer that was replaced may have something in flight: no more than one record of ours is (ADR 24). */
   readonly aloneUntilSeq: number;
-  /** The stream ends inside a transaction, which goes on with what Postgres sends again. */
-  readonly open: boolean;
-  /** Largest message and most changes in one (spec R 9.5.1). */
-  readonly maxFragmentBytes: number;
-  readonly maxFragmentChanges: number;
-  /** Largest encoded change (spec R 9.5.3). */
-  readonly maxChangeBytes: number;
   /** Publish window (spec R 8.3.1): what may wait and be in flight together. At the bound `accept` does not return. */
   readonly windowBytes: number;
   readonly windowMessages: number;
@@ -52,8 +39,14 @@ export interface OutboxEvents {
   onFailed(error: Error): void;
 }
 
-interface InFlight extends Message {
+/** An encoded record, with what is traced of it. */
+interface Ready extends Message {
+  readonly trace: RecordTrace | undefined;
+}
+
+interface InFlight extends Ready {
   seq: number;
+  sentAt: number;
   state: 'sent' | 'stored' | 'failed';
 }
 
@@ -67,57 +60,62 @@ const EAGER_MESSAGES = 4;
  */
 export class Outbox {
   readonly #stream: TxStream;
+  readonly #clock: Clock;
+  readonly #metrics: ReplicatorMetrics;
+  readonly #traces: TransactionTraces;
+  readonly #pause: PausedTime;
   readonly #log: Logger;
   readonly #events: OutboxEvents;
   readonly #options: OutboxOptions;
   readonly #backoff: Backoff;
   readonly #abort = new AbortController();
 
-  readonly #queue = new PartQueue();
+  /** Has what waits to be made records of. */
+  readonly #maker: RecordMaker;
   /** Encoded and not sent yet: slices and fragments that did not fit into the window. */
-  #ready: Message[] = [];
+  #ready: Ready[] = [];
   #inFlight: InFlight[] = [];
   #inFlightBytes = 0;
   #unsettled = 0;
   #recovering = false;
+  #recoversFrom: RetryReason = 'unavailable';
   #leaving = false;
   #failure: Error | undefined;
   #waiting: (() => void)[] = [];
   #drained: (() => void) | undefined;
 
-  /** Last sequence and chain given to an encoded record, and whether it ends inside a transaction. */
+  /** Last sequence given to a record. */
   #seq: number;
-  #chain: RecordChain;
-  #open: boolean;
   #acknowledgedSeq: number;
   /** Last operation accepted: what Postgres sends again is dropped against it (spec R 9.3.4). */
   #accepted: Position;
   #acceptedOpen: boolean;
   #resentOperations = 0;
-  /** End of the last commit encoded, and the server's WAL end at the last idle moment. */
-  #encodedEnd: Lsn = ZERO_LSN;
-  #idleEnd: Lsn = ZERO_LSN;
-  #progress: { readonly xmin: bigint } | undefined;
 
   constructor(
     deps: {
       readonly stream: TxStream;
       readonly clock: Clock;
       readonly log: Logger;
+      readonly metrics: ReplicatorMetrics;
+      readonly traces: TransactionTraces;
       readonly events: OutboxEvents;
     },
     options: OutboxOptions,
   ) {
     this.#stream = deps.stream;
+    this.#clock = deps.clock;
+    this.#metrics = deps.metrics;
+    this.#traces = deps.traces;
+    this.#pause = deps.metrics.paused('publish_window');
     this.#log = deps.log;
     this.#events = deps.events;
     this.#options = options;
     this.#backoff = new Backoff(deps.clock, { minMs: options.retryMinMs, maxMs: options.retryMaxMs });
     this.#seq = options.seq;
     this.#acknowledgedSeq = options.seq;
-    this.#chain = options.chain;
+    this.#maker = new RecordMaker(options, (rows) => deps.metrics.unusable('oversize', rows));
     this.#accepted = options.chain.position;
-    this.#open = options.open;
     this.#acceptedOpen = options.open;
   }
 
@@ -136,6 +134,11 @@ export class Outbox {
     };
   }
 
+  /** Bytes published and not acknowledged. */
+  get inFlightBytes(): number {
+    return this.#inFlightBytes;
+  }
+
   /** Takes parts in commit order. Resolves when the window has room again: that is the backpressure (spec R 8.3.1). */
   async accept(parts: readonly TransactionPart[]): Promise<void> {
     if (this.#failure) throw this.#failure;
@@ -143,19 +146,21 @@ export class Outbox {
     for (const part of parts) this.#enqueue(part);
     this.#pump();
     if (!this.#full()) return;
+    this.#pause.begin();
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#pause.end();
     if (this.#failure) throw this.#failure as Error;
   }
 
   /** Every transaction that commits below `walEnd` was accepted (spec R 8.4.2). */
   idle(walEnd: Lsn): void {
     // Parts before it may have been left out since we are leaving.
-    if (!this.#acceptedOpen && !this.#leaving) this.#idleEnd = maxLsn(this.#idleEnd, walEnd);
+    if (!this.#acceptedOpen && !this.#leaving) this.#maker.idle(walEnd);
   }
 
   /** Whether a progress record would tell consumers anything new. */
   get progressWanted(): boolean {
-    return this.#progressLsn() > this.#chain.progressLsn || this.#queue.changes > 0;
+    return this.#maker.progressWanted;
   }
 
   /**
@@ -163,7 +168,7 @@ export class Outbox {
    * sampled before it). One waits at a time.
    */
   publishProgress(xmin: bigint): void {
-    this.#progress = { xmin };
+    this.#maker.wantProgress(xmin);
     this.#pump();
   }
 
@@ -187,21 +192,24 @@ export class Outbox {
   #enqueue(part: TransactionPart): void {
     if (part.changes.length === 0) return; // R 9.2.5
     const rest = dropStored(part, this.#accepted);
-    this.#resentOperations += part.changes.length - (rest?.changes.length ?? 0);
+    const resent = part.changes.length - (rest?.changes.length ?? 0);
+    this.#resentOperations += resent;
+    if (resent > 0) this.#metrics.resent(resent);
     if (!rest) {
-      if (part.commit) this.#events.onResent(endOf(part));
-      return;
+      if (!part.commit) return;
+      this.#traces.dropped(part.lsn);
+      return this.#events.onResent(endOf(part));
     }
     const last = rest.changes.at(-1);
     if (last) this.#accepted = { lsn: rest.lsn, op: last.op };
     this.#acceptedOpen = !rest.commit;
-    this.#queue.push(rest);
+    this.#maker.push(rest);
   }
 
   #pump(): void {
     while (!this.#failure && !this.#recovering) {
       if (this.#inFlight.length > 0 && this.#seq <= this.#options.aloneUntilSeq) break;
-      if (this.#ready.length === 0 && !this.#encodeNext()) break;
+      if (this.#ready.length === 0 && !this.#makeNext()) break;
       if (this.#inFlight.length > 0 && !this.#windowTakes(this.#ready[0]?.payload.length ?? 0)) break;
       const message = this.#ready.shift();
       if (message) this.#send(message);
@@ -209,49 +217,19 @@ export class Outbox {
     this.#release();
   }
 
-  /** Encodes the next record, if there is one that should go now. */
-  #encodeNext(): boolean {
-    const { maxFragmentBytes, maxFragmentChanges, incarnation, epoch, maxChangeBytes } = this.#options;
-    if (this.#progress && !this.#open) {
-      this.#encodeProgress(this.#progress.xmin);
-      return true;
-    }
-    const full = this.#queue.bytes >= maxFragmentBytes || this.#queue.changes >= maxFragmentChanges;
+  /** False when there is no record that should go now. */
+  #makeNext(): boolean {
     // Under load an acknowledgement is the moment to pack what has come in meanwhile: fewer, larger records.
-    if (!full && this.#inFlight.length >= EAGER_MESSAGES) return false;
-    const parts = this.#queue.take({ maxBytes: maxFragmentBytes, maxChanges: maxFragmentChanges });
-    const last = parts.at(-1);
-    if (!last) return false;
-    const maxBytes = Math.min(maxFragmentBytes, this.#stream.maxPayloadBytes);
-    const messages = encodeParts(parts, { incarnation, epoch, prev: this.#chain }, { maxBytes, maxChangeBytes });
-    this.#ready.push(...messages);
-    this.#chain = messages.at(-1)?.chain ?? this.#chain;
-    this.#open = !last.commit;
-    const end = parts.findLast((part) => part.commit);
-    if (end) this.#encodedEnd = endOf(end);
+    const fullOnly = this.#inFlight.length >= EAGER_MESSAGES;
+    const made = this.#maker.next(this.#seq + 1, { maxPayloadBytes: this.#stream.maxPayloadBytes, fullOnly });
+    if (made === undefined) return false;
+    for (const message of made.messages) this.#ready.push({ ...message, trace: this.#traces.record(made.parts) });
     return true;
   }
 
-  #encodeProgress(xmin: bigint): void {
-    this.#progress = undefined;
-    const { incarnation, epoch } = this.#options;
-    const lsn = this.#progressLsn();
-    const payload = encodeRecord({ kind: 'progress', incarnation, epoch, prev: this.#chain, lsn, xmin });
-    this.#chain = { position: this.#chain.position, progressLsn: lsn };
-    // Repeated at the same LSN when nothing happens, so the sequence makes the id unique.
-    const id = `${incarnation}:${epoch}:${lsn}:progress:${this.#seq + 1}`;
-    this.#ready.push({ payload, id, chain: this.#chain, held: lsn });
-  }
-
-  /** Everything that commits below this is encoded. The idle WAL end counts once nothing waits any more. */
-  #progressLsn(): Lsn {
-    const reached = maxLsn(this.#chain.progressLsn, this.#encodedEnd);
-    return this.#queue.changes === 0 && !this.#open ? maxLsn(reached, this.#idleEnd) : reached;
-  }
-
-  #send(message: Message): void {
+  #send(message: Ready): void {
     this.#seq += 1;
-    const inFlight: InFlight = { ...message, seq: this.#seq, state: 'sent' };
+    const inFlight: InFlight = { ...message, seq: this.#seq, sentAt: 0, state: 'sent' };
     this.#inFlight.push(inFlight);
     this.#inFlightBytes += message.payload.length;
     this.#publish(inFlight);
@@ -261,8 +239,12 @@ export class Outbox {
     // Made for a server that took larger ones. Nothing but the cut depends on the limit, and a new session cuts anew (spec O F115).
     if (message.payload.length > this.#stream.maxPayloadBytes) return this.#end(smallerPayloads());
     message.state = 'sent';
+    message.sentAt = this.#clock.now();
     this.#unsettled += 1;
-    this.#stream.publish(message.payload, { expectedLastSeq: message.seq - 1, msgId: message.id }).then(
+    const { payload, trace, id: msgId } = message;
+    if (trace !== undefined) this.#traces.sent(trace, message.seq, payload.length);
+    const options = { expectedLastSeq: message.seq - 1, msgId, traceparent: trace?.traceparent };
+    this.#stream.publish(payload, options).then(
       (outcome) => this.#settle(message, outcome, undefined),
       (err: unknown) => this.#settle(message, undefined, err),
     );
@@ -276,6 +258,7 @@ export class Outbox {
       this.#acknowledge();
     } else if (!this.#failure && !this.#recovering) {
       this.#recovering = true;
+      this.#recoversFrom = err === undefined ? 'conflict' : 'unavailable';
       const stored = this.#acknowledgedSeq;
       if (err === undefined) this.#log.warn({ seq: message.seq, stored }, 'publish conflicted');
       else this.#log.warn({ err, seq: message.seq, stored }, 'publish failed');
@@ -291,6 +274,9 @@ export class Outbox {
       this.#inFlight.shift();
       this.#inFlightBytes -= first.payload.length;
       this.#acknowledgedSeq = first.seq;
+      this.#metrics.published(first.payload.length, this.#clock.now() - first.sentAt);
+      if (first.trace !== undefined) this.#traces.stored(first.trace, first.seq);
+      if (first.held !== undefined) this.#traces.held(first.held);
       if (!this.#failure) this.#events.onStored(first);
     }
   }
@@ -318,31 +304,15 @@ export class Outbox {
   }
 
   async #readLast(): Promise<LastRecord | undefined | 'unavailable'> {
+    const { epoch } = this.#options;
     try {
-      const last = await this.#stream.last();
-      if (last === undefined) return undefined;
-      const [{ seq }, { epoch }] = [last, decodeRecord(last.payload)];
-      // With more in flight it would not be known which of them are stored.
-      if (epoch >= this.#options.epoch || this.#inFlight.length > 1) return { seq, epoch };
-      const ownSeq = await this.#lastOwnBefore(seq);
-      return ownSeq === undefined ? { seq, epoch } : { seq, epoch, ownSeq };
+      const writer = { epoch, acknowledgedSeq: this.#acknowledgedSeq, inFlight: this.#inFlight.length };
+      return await readLastRecord(this.#stream, writer);
     } catch (err) {
-      // One of a newer version leads: waiting for it to be over would not help.
-      if (!isShapecastError(err) || !err.retryable || err.code === 'FORMAT_UNKNOWN') throw err;
-      // Not a server that does not answer: one that says so (spec O F111).
-      if (err.details['reason'] === 'no-stream') return undefined;
+      if (!isPassing(err)) throw err;
       this.#log.debug({ err, attempt: this.#backoff.attempt }, 'tx stream is still unavailable');
       return 'unavailable';
     }
-  }
-
-  /** The last record of our epoch before `seq`, none of which was acknowledged later than it. */
-  async #lastOwnBefore(seq: number): Promise<number | undefined> {
-    for (let before = seq - 1; before >= this.#acknowledgedSeq; before -= 1) {
-      const message = await this.#stream.get(before);
-      if (message !== undefined && decodeRecord(message.payload).epoch === this.#options.epoch) return before;
-    }
-    return undefined;
   }
 
   #resume({ storedSeq, endSeq }: { readonly storedSeq: number; readonly endSeq: number }): void {
@@ -355,6 +325,7 @@ export class Outbox {
       for (const message of this.#inFlight) message.seq = this.#seq += 1;
     }
     this.#log.info({ stored: storedSeq, again: this.#inFlight.length }, 'publishing goes on');
+    if (this.#inFlight.length > 0) this.#metrics.republished(this.#inFlight.length, this.#recoversFrom);
     for (const message of this.#inFlight) this.#publish(message);
     this.#pump();
   }
@@ -364,16 +335,18 @@ export class Outbox {
     this.#failure = error;
     this.#abort.abort(error);
     this.#ready = [];
+    for (const { trace } of this.#inFlight) if (trace !== undefined) this.#traces.failed(trace, error);
+    this.#traces.abandon(error);
     this.#events.onFailed(error);
     this.#release();
   }
 
   #empty(): boolean {
-    return this.#inFlight.length === 0 && this.#ready.length === 0 && this.#queue.changes === 0;
+    return this.#inFlight.length === 0 && this.#ready.length === 0 && this.#maker.changes === 0;
   }
 
   #windowBytes(): number {
-    let bytes = this.#inFlightBytes + this.#queue.bytes;
+    let bytes = this.#inFlightBytes + this.#maker.bytes;
     for (const message of this.#ready) bytes += message.payload.length;
     return bytes;
   }
@@ -405,19 +378,4 @@ export class Outbox {
 function smallerPayloads(): ShapecastError {
   const text = 'The NATS server takes smaller messages than before; records are made anew.';
   return new ShapecastError('STREAM_UNAVAILABLE', text, { reason: 'max_payload' });
-}
-
-function stepDownError(reason: 'fenced' | 'stream_regressed' | 'stream_lost'): ShapecastError {
-  switch (reason) {
-    case 'fenced':
-      return new ShapecastError('STREAM_FENCED', 'Another replicator leads this source now.', { reason });
-    case 'stream_regressed':
-      return new ShapecastError(
-        'STREAM_UNAVAILABLE',
-        'The tx stream lost records it had acknowledged; Postgres is asked for them again.',
-        { reason },
-      );
-    case 'stream_lost':
-      return new ShapecastError('STREAM_UNAVAILABLE', 'The tx stream is gone or empty.', { reason });
-  }
 }

@@ -1,9 +1,11 @@
 import { openMemoryMessaging, openNatsMessaging, type Messaging } from '@shapecast/messaging';
 import type { Change, Lsn, TransactionPart } from '@shapecast/log';
 import { silentLogger, systemClock } from '@shapecast/service-kit';
+import { ownTelemetry } from '@shapecast/telemetry';
 import { startNats } from '@shapecast/testkit';
 import { replicatorDefaults } from './options.ts';
 import { Outbox } from './outbox.ts';
+import { ReplicatorMetrics } from './telemetry/replicator-metrics.ts';
 import { testRelation } from './testing/test-wal.ts';
 
 /**
@@ -37,8 +39,9 @@ async function measure(name: string, messaging: Messaging, perTransaction: numbe
   const stream = await messaging.txStreams.create({ source: 'bench', incarnation });
   let stored = 0;
   const events = { onStored: () => void (stored += 1), onResent() {}, onFailed: (error: Error) => report(error) };
+  const metrics = new ReplicatorMetrics(ownTelemetry(), systemClock, 'bench');
   const outbox = new Outbox(
-    { stream, clock: systemClock, log: silentLogger, events },
+    { stream, clock: systemClock, log: silentLogger, metrics, traces: metrics.traces(), events },
     {
       ...replicatorDefaults,
       incarnation,

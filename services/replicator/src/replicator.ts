@@ -18,12 +18,18 @@ import {
   type HealthReport,
   type Logger,
 } from '@shapecast/service-kit';
+import { ownTelemetry } from '@shapecast/telemetry';
+import { LeaderRequests } from './admin/leader-requests.ts';
 import { lead, NATS_UNREACHABLE } from './lead.ts';
 import { replicatorDefaults, type ReplicatorOptions } from './options.ts';
 import type { ReplicationMeter } from './quota/replication-meter.ts';
 import { SessionGate } from './session-gate.ts';
 import { StandbyWatch } from './standby-watch.ts';
 import { createStatus, reportOf, type ReplicatorStatus } from './status.ts';
+import { ProblemGauge } from './telemetry/problem-gauge.ts';
+import { ReplicatorMetrics } from './telemetry/replicator-metrics.ts';
+import { TakeoverTime } from './telemetry/takeover-time.ts';
+import { watchReplicator } from './telemetry/watch-replicator.ts';
 
 /** What a replicator works with. They are the caller's to close. */
 export interface ReplicatorDeps {
@@ -37,6 +43,8 @@ export interface ReplicatorDeps {
   /** Of the source; one is made when it is left out. */
   readonly sleep?: SourceSleep;
   readonly meter?: ReplicationMeter;
+  /** Nobody hears of what is counted when it is left out. */
+  readonly metrics?: ReplicatorMetrics;
   /** Other sources of the installation that may be replicated from the same database. */
   readonly neighbours?: NonNullable<HolderWatch['neighbours']>;
 }
@@ -75,7 +83,14 @@ class ReplicatorComponent implements Replicator {
   readonly #gate: SessionGate;
   readonly #sleep: SourceSleep;
   readonly #formats: SourceFormats;
+  readonly #metrics: ReplicatorMetrics;
+  readonly #problem: ProblemGauge;
+  readonly #takeover: TakeoverTime;
+  readonly #unwatch: () => void;
+  readonly #requests: LeaderRequests;
   #locked = false;
+  /** That were begun. */
+  #sessions = 0;
   /** While a session is being opened. */
   #watch: StandbyWatch | undefined;
 
@@ -85,9 +100,14 @@ class ReplicatorComponent implements Replicator {
     this.#gate.standing = () => (!this.#locked ? 'none' : this.#status.phase === 'active' ? 'leading' : 'locked');
     this.#gate.storedLsn = () => (this.#status.phase === 'active' ? this.#status.progress?.durable : undefined);
     this.#options = options;
+    this.#metrics = deps.metrics ?? new ReplicatorMetrics(ownTelemetry(), deps.clock, options.sourceId);
+    this.#problem = new ProblemGauge(this.#metrics.telemetry, options.sourceId);
+    this.#takeover = new TakeoverTime(deps.clock, this.#metrics);
+    this.#unwatch = watchReplicator(this.#metrics, this.#status);
     this.#sleep = deps.sleep ?? new SourceSleep({ ...deps, registries: deps.messaging.registries }, options.sourceId);
     const registries = deps.messaging.registries;
     this.#formats = new SourceFormats({ ...deps, registries }, { source: options.sourceId, role: 'replicator' });
+    this.#requests = new LeaderRequests({ ...deps, status: this.#status }, options);
     this.#complaints = new Complaints(deps.clock);
     this.#conditions = new ConditionBoard(deps.clock);
     this.#setConditions('none');
@@ -116,6 +136,8 @@ class ReplicatorComponent implements Replicator {
     this.#abort.abort(new Error('the replicator is stopping'));
     await this.#running;
     this.#status.phase = 'starting';
+    this.#unwatch();
+    this.#problem.set(undefined);
   }
 
   /** From the lock to the end of a leadership, and again, until stopped (spec R 4.10). */
@@ -126,8 +148,10 @@ class ReplicatorComponent implements Replicator {
       const since = this.#deps.clock.now();
       try {
         await this.#sleepOut(signal);
+        this.#takeover.begin();
         await this.#gate.pass((sessionSignal) => this.#untilAsleep(sessionSignal), signal);
         if (!signal.aborted) this.#paused();
+        await this.#requests.makeWay(signal);
       } catch (err) {
         if (signal.aborted) return;
         if (this.#gate.closedBecause !== undefined) {
@@ -135,6 +159,7 @@ class ReplicatorComponent implements Replicator {
           continue;
         }
         if (this.#status.phase === 'active') {
+          if (isShapecastError(err, 'STREAM_FENCED')) this.#metrics.fenced();
           this.#complaints.worked();
           if (this.#deps.clock.now() - since >= STABLE_MS) this.#backoff.reset();
         }
@@ -160,6 +185,8 @@ class ReplicatorComponent implements Replicator {
     // One that was put to sleep by a process with other settings.
     if (this.#options.idleTimeoutMs === 0) await this.#sleep.wake('sleeping is turned off');
     this.#status.phase = 'asleep';
+    this.#takeover.rests();
+    this.#problem.set(undefined);
     this.#status.lastError = undefined;
     await this.#sleep.untilAwake(signal);
     this.#status.phase = 'starting';
@@ -197,20 +224,30 @@ class ReplicatorComponent implements Replicator {
     let session: ReplicationSession | undefined;
     try {
       session = await this.#open(signal);
+      this.#status.serverVersion = session.identity.serverVersion;
       // The lock is free because the leader sleeps, or because it is gone; only the record tells.
       if (await this.#sleep.check().catch(() => false)) return;
-      await lead(
-        { ...this.#deps, sleep: this.#sleep, formats: this.#formats, session, status: this.#status },
-        this.#options,
-        signal,
-      );
+      const onTakenOver = () => this.#takenOver();
+      const deps = {
+        ...{ ...this.#deps, metrics: this.#metrics, onTakenOver },
+        ...{ sleep: this.#sleep, formats: this.#formats, session, status: this.#status },
+      };
+      await this.#requests.during((leading) => lead(deps, this.#options, leading), signal);
     } finally {
       if (session) await this.#close(session);
       this.#locked = false;
+      this.#status.connected = false;
+      this.#status.slotBlocked = false;
     }
   }
 
+  #takenOver(): void {
+    this.#takeover.done();
+    this.#problem.set(undefined);
+  }
+
   async #open(signal: AbortSignal): Promise<ReplicationSession> {
+    this.#sessions += 1;
     const watch = new StandbyWatch(this.#deps, this.#options);
     const opened = new AbortController();
     this.#watch = watch;
@@ -234,8 +271,13 @@ class ReplicatorComponent implements Replicator {
 
   #onSourceProgress(progress: SourceProgress): void {
     const { log } = this.#deps;
+    if (!this.#status.connected && this.#sessions > 1) this.#metrics.reconnected();
+    this.#status.connected = true;
+    this.#status.slotBlocked = progress.kind === 'creating_slot';
     switch (progress.kind) {
       case 'waiting_for_lock':
+        this.#takeover.waits();
+        this.#problem.set(undefined);
         if (this.#status.phase !== 'waiting') {
           emitEvent(log, 'waiting_for_connection_lock', {});
         }
@@ -247,6 +289,7 @@ class ReplicatorComponent implements Replicator {
       case 'locked':
         this.#status.phase = 'starting';
         this.#locked = true;
+        this.#takeover.begin();
         if (this.#watch) this.#watch.waiting = false;
         this.#setConditions('locked');
         emitEvent(log, 'connection_lock_acquired', {});
@@ -254,6 +297,7 @@ class ReplicatorComponent implements Replicator {
       case 'creating_slot':
         this.#status.phase = 'starting';
         this.#status.lastError = SLOT_BLOCKED;
+        this.#problem.set('replication_slot_creation_blocked');
         this.#setConditions('locked', SLOT_BLOCKED);
         // As often as it is reported: every 10 s (spec R 5.2).
         emitEvent(log, 'replication_slot_creation_blocked_by_pending_transactions', { blockedMs: progress.blockedMs });
@@ -298,6 +342,7 @@ class ReplicatorComponent implements Replicator {
     // What is not ours may say anything, and clients get to read this.
     this.#setConditions('none', isShapecastError(err) ? message : 'an unexpected error, see the log of the replicator');
     const misconfigured = isShapecastError(err, 'SOURCE_MISCONFIGURED');
+    this.#problem.set(typeOf(err));
     if (this.#complaints.failed(typeOf(err))) this.#tell(err, message, this.#complaints.failingMs);
     // 60 s and up to a fifth more: only an operator can cure it (spec O 7.1).
     const waitMs = misconfigured ? misconfiguredRetryMs * (1 + clock.random() / 5) : this.#backoff.nextDelayMs();

@@ -1,3 +1,5 @@
+import { ShapecastError } from '@shapecast/errors';
+
 /** What a writer knows of itself when a publish did not come back as stored. */
 export interface WriterState {
   readonly epoch: number;
@@ -38,4 +40,19 @@ export function resynchronise(writer: WriterState, last: LastRecord | undefined)
   }
   if (last.seq > writer.assignedSeq) return { kind: 'step_down', reason: 'fenced' };
   return { kind: 'continue', storedSeq: last.seq, endSeq: last.seq };
+}
+
+export function stepDownError(reason: 'fenced' | 'stream_regressed' | 'stream_lost'): ShapecastError {
+  switch (reason) {
+    case 'fenced':
+      return new ShapecastError('STREAM_FENCED', 'Another replicator leads this source now.', { reason });
+    case 'stream_regressed':
+      return new ShapecastError(
+        'STREAM_UNAVAILABLE',
+        'The tx stream lost records it had acknowledged; Postgres is asked for them again.',
+        { reason },
+      );
+    case 'stream_lost':
+      return new ShapecastError('STREAM_UNAVAILABLE', 'The tx stream is gone or empty.', { reason });
+  }
 }

@@ -2,6 +2,7 @@ import type { HolderWatch, NeighbourSource, SourceIdentity } from '@shapecast/ch
 import { BUCKETS, type LeaderRecord, type Messaging } from '@shapecast/messaging';
 import { Backoff, emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
 import { LeaderSilence } from './leader-silence.ts';
+import { isGone, type ProcessPlace } from './process-place.ts';
 
 /** So many readings between two renewals of the record, and so many renewals that may be missing: 10 s (spec R 4.6). */
 const READINGS_PER_HEARTBEAT = 2;
@@ -21,19 +22,30 @@ interface WatchDeps {
   readonly log: Logger;
 }
 
+interface WatchOptions {
+  readonly sourceId: string;
+  readonly heartbeatMs: number;
+  readonly holder: string;
+  readonly place?: ProcessPlace;
+}
+
 /** What a replicator that waits for the lock learns of its holder from the leader registry, until `signal` aborts. */
 export class StandbyWatch implements HolderWatch {
   readonly #deps: WatchDeps;
+  readonly #options: WatchOptions;
   readonly #sourceId: string;
   readonly #readEveryMs: number;
   readonly #silence = new LeaderSilence(READINGS_PER_HEARTBEAT * MISSING_HEARTBEATS);
   readonly #callbacks = new Set<() => void>();
   #told = false;
+  /** Walsender of the process that this one was before it was started again. */
+  #formerWalSender: number | undefined;
   /** The lock is waited for, because another session has it. */
   waiting = false;
 
-  constructor(deps: WatchDeps, options: { readonly sourceId: string; readonly heartbeatMs: number }) {
+  constructor(deps: WatchDeps, options: WatchOptions) {
     this.#deps = deps;
+    this.#options = options;
     this.#sourceId = options.sourceId;
     this.#readEveryMs = options.heartbeatMs / READINGS_PER_HEARTBEAT;
   }
@@ -48,7 +60,7 @@ export class StandbyWatch implements HolderWatch {
   }
 
   silentWalSender(): number | undefined {
-    return this.#silence.walSenderPid;
+    return this.#formerWalSender ?? this.#silence.walSenderPid;
   }
 
   /** One sentence, when the lock seems to be held by somebody who is not of this installation. */
@@ -58,6 +70,20 @@ export class StandbyWatch implements HolderWatch {
 
   #leaving(): void {
     for (const callback of this.#callbacks) callback();
+  }
+
+  /**
+   * The leader is this process before it was killed: Postgres may not have noticed for a while that nobody is there any more, when the
+   * network did not tell, or its backend is busy. There is nobody to be patient with (spec R 4.6).
+   */
+  #recogniseOwn(leader: LeaderRecord | undefined): void {
+    const { holder, place } = this.#options;
+    const known = this.#formerWalSender;
+    this.#formerWalSender = undefined;
+    if (leader?.holder !== holder || leader.process === undefined || place === undefined) return;
+    if (leader.walSenderPid === 0 || !isGone(leader.process, place)) return;
+    this.#formerWalSender = leader.walSenderPid;
+    if (known === undefined) this.#leaving();
   }
 
   #tell(): void {
@@ -82,6 +108,7 @@ export class StandbyWatch implements HolderWatch {
         while (!signal.aborted) {
           const entry = await leaders.get(this.#sourceId);
           this.#silence.seen(entry);
+          this.#recogniseOwn(entry?.value);
           // It may have gone before the watch was there.
           if (entry === undefined) this.#leaving();
           this.#tell();

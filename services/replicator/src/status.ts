@@ -12,6 +12,12 @@ export interface ReplicatorStatus {
   incarnation: number | undefined;
   epoch: number | undefined;
   progress: Progress | undefined;
+  /** There is a connection for replication. */
+  connected: boolean;
+  /** `server_version_num`, once it was seen. */
+  serverVersion: number | undefined;
+  /** Transactions that are open keep the slot from being made. */
+  slotBlocked: boolean;
   outbox: Outbox | undefined;
   keeper: { readonly problem: string | undefined } | undefined;
   trimmer: { readonly report: TrimReport | undefined } | undefined;
@@ -25,6 +31,9 @@ export function createStatus(): ReplicatorStatus {
     incarnation: undefined,
     epoch: undefined,
     progress: undefined,
+    connected: false,
+    serverVersion: undefined,
+    slotBlocked: false,
     outbox: undefined,
     keeper: undefined,
     trimmer: undefined,

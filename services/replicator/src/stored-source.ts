@@ -23,6 +23,8 @@ interface ReplicatorRecord {
   readonly copy?: CopyWire;
   /** Incarnation whose stream turned out to be of another history than the source's (spec R 6.5 C5). */
   readonly diverged?: number;
+  /** Incarnation that an operator wants to end. */
+  readonly unwanted?: number;
   /** The newest epoch that somebody meant to start, written before its leader record: no two replicators start the same. */
   readonly begun?: { readonly incarnation: number; readonly epoch: number };
 }
@@ -105,6 +107,16 @@ export class StoredSource {
   async markDiverged(incarnation: number): Promise<boolean> {
     const before = this.#replicator?.value;
     return this.#write({ allocated: incarnation, ...before, diverged: incarnation });
+  }
+
+  get unwantedIncarnation(): number | undefined {
+    return this.#replicator?.value.unwanted;
+  }
+
+  /** Remembers that the incarnation is not to go on. False when another replicator writes as well. */
+  async markUnwanted(incarnation: number): Promise<boolean> {
+    const before = this.#replicator?.value;
+    return this.#write({ allocated: incarnation, ...before, unwanted: incarnation });
   }
 
   /** The newest epoch of an incarnation that somebody meant to start; 0 when that is not known. */

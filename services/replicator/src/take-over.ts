@@ -78,7 +78,10 @@ export async function takeOver(
   let { walLsn } = identity;
   if (found && walLsn < found.end.chain.position.lsn) walLsn = (await deps.database.progress(signal)).walLsn;
   const why = findBreak(
-    { record: stored.record, stream: found?.end, divergedIncarnation: stored.divergedIncarnation },
+    {
+      ...{ record: stored.record, stream: found?.end },
+      ...{ divergedIncarnation: stored.divergedIncarnation, unwantedIncarnation: stored.unwantedIncarnation },
+    },
     { identity, walLsn, slot, ...options },
   );
   if (why === undefined && found !== undefined && stored.record !== undefined) {

@@ -20,9 +20,9 @@ export function verifiedHandler(
     return last;
   };
   return {
-    onParts: async (parts) => {
+    onParts: async (parts, bytes) => {
       if (!check.done) await inTurn(() => check.check(parts));
-      await inner.onParts(parts);
+      await inner.onParts(parts, bytes);
     },
     onIdle: (walEnd) => {
       if (check.done) return inner.onIdle(walEnd);
@@ -30,5 +30,6 @@ export function verifiedHandler(
       last.catch(fail);
     },
     onRelation: (relation) => inner.onRelation?.(relation),
+    onUnusable: (reason) => inner.onUnusable?.(reason),
   };
 }

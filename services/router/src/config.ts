@@ -19,6 +19,7 @@ import {
   type Environment,
 } from '@shapecast/service-kit';
 import { DEFAULT_LIMITS, type ShapeStoreLimits } from '@shapecast/shape-store';
+import { telemetryConfig, telemetryNames } from '@shapecast/telemetry';
 import { z } from 'zod';
 import { DEFAULT_MAX_SCANNED_CLAUSES } from './matching/shard-index.ts';
 
@@ -110,6 +111,7 @@ export const routerConfig = z.object({
   processSnapshots: count(64, 'Snapshots that this process takes at the same time, of all sources together.', 1),
   processSubsets: count(64, 'The same for subset queries.', 1),
   ...healthConfig,
+  ...telemetryConfig,
 });
 
 export const routerConfigNames = {
@@ -146,6 +148,7 @@ export const routerConfigNames = {
   processSnapshots: ['SHAPECAST_ROUTER_SNAPSHOTS'],
   processSubsets: ['SHAPECAST_ROUTER_SUBSETS'],
   ...healthNames,
+  ...telemetryNames,
 } as const;
 
 export type RouterConfig = z.output<typeof routerConfig>;

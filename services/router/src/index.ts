@@ -1,2 +1,3 @@
-export { createRouter, type Router, type RouterDeps, type RouterOptions } from './router.ts';
+export { createRouter } from './router.ts';
+export type { Router, RouterDeps, RouterOptions } from './router-options.ts';
 export { parseRouterConfig, routerConfig, routerConfigNames, type RouterConfig } from './config.ts';

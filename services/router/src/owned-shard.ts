@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { encodeShardHint, shardHintSubject, type Hints, type RotationJournal } from '@shapecast/messaging';
-import { emitEvent, type Logger } from '@shapecast/service-kit';
+import { emitEvent, wallTime, type Clock, type Logger } from '@shapecast/service-kit';
 import {
   DATA_LOST,
   type AppendBatch,
@@ -16,6 +16,8 @@ import type { ShardIndex } from './matching/shard-index.ts';
 import type { Doubt, HeldTransaction, StepStart } from './matching/step.ts';
 import type { SourceCounters } from './quotas/source-counters.ts';
 import { PendingStep, type StepLimits } from './pending-step.ts';
+import { ShapeCensus } from './telemetry/shape-census.ts';
+import type { SourceMetrics } from './telemetry/source-metrics.ts';
 
 interface OwnedShardDeps {
   readonly store: ShapeStore;
@@ -24,6 +26,8 @@ interface OwnedShardDeps {
   /** Empty, and for this shard only. */
   readonly index: ShardIndex;
   readonly count: SourceCounters;
+  readonly metrics: SourceMetrics;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
@@ -53,6 +57,7 @@ export class OwnedShard {
   #unfinishedDue = false;
   /** Connection to the store on which everything was found as it is known here. */
   #vouched: string | undefined;
+  readonly #census: ShapeCensus;
   /** Version of the set of shapes that was loaded while another router owned the shard. */
   #prepared: string | undefined;
 
@@ -61,6 +66,7 @@ export class OwnedShard {
     this.id = id;
     this.index = deps.index;
     this.pending = new PendingStep(this.index, limits);
+    this.#census = new ShapeCensus(deps, id);
     this.subject = shardHintSubject(id.source, id.incarnation, id.shard);
   }
 
@@ -97,6 +103,7 @@ export class OwnedShard {
     if (ver === undefined) {
       const shapes = await this.#loadAll();
       this.index.reset(shapes.shapes);
+      this.#census.reset();
       ver = shapes.ver;
     }
     this.offerDue = true;
@@ -130,11 +137,13 @@ export class OwnedShard {
     if (known && delta.ver === state.ver) return;
     this.offerDue = true;
     if (known) {
+      this.#census.changed(delta.changed, this.index);
       this.index.apply(delta.changed);
       this.#state = { ...state, ver: delta.ver };
     } else {
       const shapes = await this.#loadAll();
       this.index.reset(shapes.shapes);
+      this.#census.reset();
       this.#state = { ...state, ver: shapes.ver };
     }
     this.pending.matchAgain(this.start());
@@ -176,7 +185,8 @@ export class OwnedShard {
   /** Writes `batch`, after which the cursor stands where it ends; `held` is of the transaction that it ends in. */
   async append(batch: AppendBatch, held: HeldTransaction | undefined): Promise<WriteOutcome> {
     const state = this.current();
-    const outcome = await this.#deps.store.append(this.id, state, batch);
+    const appliedMs = wallTime(this.#deps.clock);
+    const outcome = await this.#deps.store.append(this.id, state, { ...batch, appliedMs });
     if (outcome === 'ok') {
       this.#state = { ...state, cursor: batch.to };
       this.held = held;
@@ -223,6 +233,7 @@ export class OwnedShard {
       if (!rotated) continue;
       alive.push(handle);
       this.#deps.count.rotations += 1;
+      this.#census.ended(handle, failure);
       if (failure.code === 'SCAN_LIMIT_EXCEEDED') this.#deps.count.refuse('unindexableClauses');
       emitEvent(this.#deps.log, 'shape_rotated', { handle, reason: failure.message });
     }
@@ -241,6 +252,7 @@ export class OwnedShard {
     const { seq } = this.current().cursor;
     this.#unfinishedDue = true;
     if (before === undefined) return;
+    this.#deps.metrics.regressed();
     emitEvent(this.#deps.log, 'store_regressed', { shard: this.id.shard, from: before, to: seq });
   }
 

@@ -1,121 +1,47 @@
 import { randomInt } from 'node:crypto';
-import type { SourceDatabase } from '@shapecast/change-source';
 import { ShapecastError } from '@shapecast/errors';
 import {
-  BUCKETS,
   ddlHintSubject,
   HandleRecords,
   introspectSubject,
   keepConditionRecord,
   RotationJournal,
+  ShardPins,
   SourceSleep,
-  type Messaging,
   type SourceRecord,
   type SourceUsage,
 } from '@shapecast/messaging';
-import {
-  Backoff,
-  ConditionBoard,
-  wallTime,
-  type Clock,
-  type Component,
-  type HealthReport,
-  type Logger,
-} from '@shapecast/service-kit';
-import type { ShapeStore } from '@shapecast/shape-store';
+import { ConditionBoard, wallTime, type ConditionName, type HealthReport, type Logger } from '@shapecast/service-kit';
+import { ownTelemetry } from '@shapecast/telemetry';
 import { Admission } from './home/admission.ts';
 import { Latch } from './latch.ts';
 import { Membership } from './membership/membership.ts';
 import { Ownership } from './membership/ownership.ts';
 import type { MatchingReport } from './matching/matching-report.ts';
 import { PoolConditions } from './pool-conditions.ts';
-import { GOODBYE_MS, RouterProcess, within, type RouterProcessOptions } from './process/router-process.ts';
+import { GOODBYE_MS, RouterProcess, within } from './process/router-process.ts';
 import type { ShardHolder } from './process/process-memory.ts';
 import { RedisRoom } from './quotas/redis-room.ts';
 import { SourceCounters } from './quotas/source-counters.ts';
 import { DEFAULT_QUOTAS, type SourceQuotas } from './quotas/source-quotas.ts';
 import { usageOf } from './quotas/usage-of.ts';
 import { DatabaseRest } from './sleep/database-rest.ts';
+import type { Router, RouterBrief, RouterDeps, RouterOptions } from './router-options.ts';
 import { SourceShards } from './source-shards.ts';
+import { watchSource } from './source-watch.ts';
 import { SnapshotQueue } from './snapshot/snapshot-queue.ts';
 import { VersionGate } from './snapshot/version-gate.ts';
 import { SubsetServer } from './subset/subset-server.ts';
 import { TableRecords } from './table-records.ts';
-import { DEFAULT_WORKER_OPTIONS, type ShardWorkerOptions } from './shard-worker.ts';
-import { DEFAULT_UPKEEP, upkeepJobs, type UpkeepOptions } from './upkeep/jobs.ts';
+import { watchRouter } from './telemetry/router-gauges.ts';
+import { SourceMetrics } from './telemetry/source-metrics.ts';
+import { DEFAULT_UPKEEP, upkeepJobs } from './upkeep/jobs.ts';
 import { Upkeep } from './upkeep/upkeep.ts';
-
-export interface RouterDeps {
-  readonly messaging: Messaging;
-  readonly store: ShapeStore;
-  readonly database: SourceDatabase;
-  /** What it shares with the routers of other sources; one of its own unless given. */
-  readonly process?: RouterProcess;
-  readonly clock: Clock;
-  readonly log: Logger;
-  /** Told what the source is replicated from, before anything is done with it. */
-  readonly onSource?: (record: SourceRecord) => void;
-}
-
-/** Those of `RouterProcessOptions` are for a router that has its process for itself. */
-export interface RouterOptions extends Omit<RouterProcessOptions, 'id'> {
-  readonly source: string;
-  /** Unique among the routers of the source; `[A-Za-z0-9_-]+`. */
-  readonly routerId: string;
-  /** What the source may use, where it is not the default. */
-  readonly quotas?: Partial<SourceQuotas>;
-  /** One of very many: nothing is looked at again more often than every ten seconds while nothing happens (spec O 4.8). */
-  readonly unhurried?: boolean;
-  /** Size of a table from which on an interrupted snapshot goes on where it was. */
-  readonly snapshotResumableBytes?: number;
-  /** The store's lease of a snapshot attempt, which is renewed five times as often. */
-  readonly snapshotLeaseMs?: number;
-  /** How often the log tells how far a snapshot is. */
-  readonly snapshotProgressMs?: number;
-  /** How long the snapshots that readers see already may take when the router stops. */
-  readonly snapshotDrainMs?: number;
-  /** How long Postgres may work on a subset query. */
-  readonly subsetTimeoutMs?: number;
-  /** How often the catalog is compared with the tables that have shapes (spec R 7.15, 10.3.6). */
-  readonly catalogCheckMs?: number;
-  /** How long a live router has to hand over a shard whose next owner is prepared; also when it stops. */
-  readonly handoverMs?: number;
-  /** How long the data of an ended shape stays readable (spec R 14.8). */
-  readonly sweepGraceMs?: number;
-  /** How often data is looked for that may be deleted by then. */
-  readonly sweepIntervalMs?: number;
-  /** How long a shard may be stuck on a transaction (spec R 13.5.2). */
-  readonly stallGraceMs?: number;
-  readonly worker?: Partial<ShardWorkerOptions>;
-  readonly upkeep?: Partial<UpkeepOptions>;
-}
-
-export interface RouterBrief {
-  readonly ready: boolean;
-  readonly status: string;
-  /** One sentence on what is set wrongly. */
-  readonly lastError: string | undefined;
-  readonly owned: number;
-  readonly shapes: number;
-  readonly lag: number;
-}
-
-export interface Router extends Component {
-  report(): HealthReport;
-  /** The few numbers that a process with very many sources tells of each. Costs next to nothing. */
-  brief(): RouterBrief;
-  /** What was done for the source since the start, and what is held for it. */
-  usage(): SourceUsage;
-  /** How the changes of each table find their shapes. */
-  matching(): MatchingReport | undefined;
-  /** From now on the source may use this. */
-  adjust(quotas: Partial<SourceQuotas>): void;
-}
+import { DEFAULT_WORKER_OPTIONS } from './worker-options.ts';
 
 const HAND_OVER_MS = 1_500;
 const HAND_OVER_LOOK_MS = 10;
 const RECONCILE_MS = 500;
-const SOURCE_LOOK_MS = 2_000;
 const CONDITIONS_LOOK_MS = 2_000;
 /** Between two looks at what nobody tells of, where a process has very many sources (spec O 4.8). */
 const UNHURRIED_MS = 10_000;
@@ -125,6 +51,8 @@ const CATALOG_CHECK_MS = 10_000;
 const STALL_GRACE_MS = 60_000;
 /** However often the report is asked for, going over the templates of all tables takes a moment. */
 const MATCHING_REPORT_MS = 1_000;
+/** The same for what is shown of quotas and shards. */
+const RECENT_MS = 1_000;
 /** Bound of `randomInt`. */
 const SEEDS = 2 ** 48 - 1;
 
@@ -158,12 +86,17 @@ class RouterService implements Router {
   #leaveMemory: (() => void) | undefined;
   #record: SourceRecord | undefined;
   #shards: SourceShards | undefined;
+  /** Shards that an operator has moved. */
+  readonly #pins: ShardPins;
   readonly #ownership: Ownership;
   readonly #admission: Admission;
   readonly #gate = new VersionGate();
   readonly #process: RouterProcess;
   readonly #ownProcess: boolean;
   readonly #counters = new SourceCounters();
+  readonly #metrics: SourceMetrics;
+  #stopShowing: (() => void) | undefined;
+  #used: { readonly at: number; readonly usage: SourceUsage } | undefined;
   readonly #room = new RedisRoom(() => this.#quotas.redisBytes);
   readonly #holder: ShardHolder;
   #quotas: SourceQuotas;
@@ -174,6 +107,7 @@ class RouterService implements Router {
 
   constructor(given: RouterDeps, options: RouterOptions) {
     this.#conditions = new ConditionBoard(given.clock);
+    this.#metrics = new SourceMetrics(given.telemetry ?? ownTelemetry(), given.clock, options.source);
     this.#unhurried = options.unhurried === true;
     this.#paceMs = this.#unhurried ? UNHURRIED_MS : RECONCILE_MS;
     const lookMs = this.#unhurried ? UNHURRIED_MS : undefined;
@@ -195,6 +129,7 @@ class RouterService implements Router {
     const { clock, messaging } = deps;
     const { source, routerId } = options;
     const count = this.#counters;
+    const metrics = this.#metrics;
     const { heartbeat, reach, memory } = this.#process;
     const shards = () => this.#shards;
     this.#holder = {
@@ -222,8 +157,10 @@ class RouterService implements Router {
       },
       () => this.#wake.set(),
     );
+    const pinDeps = { registries: messaging.registries, clock, log: this.#log };
+    this.#pins = new ShardPins(pinDeps, source, () => this.#wake.set());
     this.#ownership = new Ownership(
-      { membership: this.#membership, clock },
+      { membership: this.#membership, clock, pins: this.#pins },
       { source, routerId, handoverMs: options.handoverMs ?? HAND_OVER_MS },
     );
     const { registries, hints } = messaging;
@@ -239,6 +176,7 @@ class RouterService implements Router {
         journal: this.#journal,
         slots: this.#process.snapshots,
         count,
+        metrics,
       },
       {
         source,
@@ -252,7 +190,7 @@ class RouterService implements Router {
       },
     );
     this.#subsets = new SubsetServer(
-      { rpc: messaging.rpc, database: deps.database, slots: this.#process.subsets, clock, log: this.#log },
+      { rpc: messaging.rpc, database: deps.database, slots: this.#process.subsets, metrics, clock, log: this.#log },
       { source, quotas: () => this.#quotas, timeoutMs: options.subsetTimeoutMs ?? 30_000 },
     );
     this.#upkeep = new Upkeep(
@@ -267,6 +205,7 @@ class RouterService implements Router {
           handles: this.#handles,
           room: this.#room,
           count,
+          metrics,
         },
         { ...DEFAULT_UPKEEP, sweepGraceMs: options.sweepGraceMs ?? SWEEP_GRACE_MS, ...options.upkeep },
         () => this.#quotas,
@@ -341,6 +280,39 @@ class RouterService implements Router {
     });
   }
 
+  /** Shows what is true of this router at any moment. */
+  #show(): () => void {
+    const shards = () => this.#shards;
+    const database: ConditionName = 'admin_connection_pool_ready';
+    return watchRouter(
+      {
+        shapes: () => shards()?.shapes ?? 0,
+        unindexedShapes: () => shards()?.unindexedShapes ?? 0,
+        shards: () => shards()?.sight(),
+        unownedShards: () => this.#unowned(),
+        prefetchedBytes: () => shards()?.prefetchedBytes ?? 0,
+        snapshots: () => this.#snapshots.report(),
+        databaseReached: () => this.#conditions.get(database)?.ok === true,
+        usage: () => this.#recentUsage(),
+      },
+      this.#metrics,
+    );
+  }
+
+  /** Shards that no living router says it owns; undefined while that is not known. */
+  #unowned(): number | undefined {
+    if (this.#record === undefined || !this.#membership.current) return undefined;
+    const owned = new Set(this.#membership.live.flatMap((router) => router.owned));
+    return Math.max(0, this.#record.shards - owned.size);
+  }
+
+  /** Every axis is asked for by itself. */
+  #recentUsage(): SourceUsage {
+    const now = this.#deps.clock.now();
+    if (this.#used === undefined || now - this.#used.at >= RECENT_MS) this.#used = { at: now, usage: this.usage() };
+    return this.#used.usage;
+  }
+
   adjust(quotas: Partial<SourceQuotas>): void {
     this.#quotas = { ...this.#quotas, ...quotas };
     this.#shards?.limitScans(this.#quotas.unindexableClauses);
@@ -362,10 +334,14 @@ class RouterService implements Router {
   /** Starts the work and returns: what it waits for (source, registries, store) may come later and may go again. */
   async start(): Promise<void> {
     const { signal } = this.#stop;
-    const { rpc } = this.#deps.messaging;
-    const introspect = introspectSubject(this.#options.source);
+    const { clock, messaging } = this.#deps;
+    const { rpc, registries } = messaging;
+    const { source } = this.#options;
+    const introspect = introspectSubject(source);
+    const follow = (record: SourceRecord) => this.#setRecord(record);
     if (this.#ownProcess) this.#process.start();
     this.#leaveMemory = this.#process.memory.add(this.#holder);
+    this.#stopShowing = this.#show();
     this.#stopServing = [
       rpc.serve(introspect, (request, until) => this.#introspect(request, until)),
       this.#subsets.serve(),
@@ -378,7 +354,13 @@ class RouterService implements Router {
       this.#admission.untilGranted(signal).then(() => this.#membership.join()),
       this.#journal.run(signal),
       this.#handles.run(signal),
-      this.#watchSource(signal),
+      this.#pins.run(signal),
+      watchSource(
+        { clock, log: this.#log, registries },
+        { source, lookMs: this.#unhurried ? UNHURRIED_MS : undefined },
+        follow,
+        signal,
+      ),
       this.#reconcile(signal),
       this.#sweep(signal),
       this.#tables.run(signal),
@@ -397,6 +379,7 @@ class RouterService implements Router {
     this.#stop.abort(new Error('the router is stopping'));
     for (const stop of this.#stopServing) stop();
     this.#leaveMemory?.();
+    this.#stopShowing?.();
     this.#wake.set();
     await this.#shards?.stop();
     await Promise.allSettled(this.#loops);
@@ -453,30 +436,6 @@ class RouterService implements Router {
     return relation ?? null;
   }
 
-  async #watchSource(signal: AbortSignal): Promise<void> {
-    const { clock, messaging } = this.#deps;
-    const { source } = this.#options;
-    const backoff = new Backoff(clock, { minMs: 100, maxMs: 5_000 });
-    let stopWatching: (() => void) | undefined;
-    while (!signal.aborted) {
-      try {
-        const sources = await messaging.registries.open<SourceRecord>(BUCKETS.sources.name);
-        stopWatching ??= await sources.watch(source, (key, entry) => {
-          if (key === source && entry) this.#setRecord(entry.value);
-        });
-        const entry = await sources.get(source);
-        if (entry) this.#setRecord(entry.value);
-        backoff.reset();
-        await clock.sleep(this.#unhurried ? UNHURRIED_MS : SOURCE_LOOK_MS, signal);
-      } catch (err) {
-        if (signal.aborted) break;
-        this.#log.warn({ err }, 'source registry cannot be reached, retrying');
-        await backoff.wait(signal).catch(() => undefined);
-      }
-    }
-    stopWatching?.();
-  }
-
   #setRecord(record: SourceRecord): void {
     if (this.#record !== undefined && record.incarnation < this.#record.incarnation) return;
     this.#deps.onSource?.(record);
@@ -513,6 +472,7 @@ class RouterService implements Router {
     const stream = await this.#deps.messaging.txStreams.open({ source, incarnation: record.incarnation });
     if (stream === undefined)
       throw new ShapecastError('NOT_READY', 'The tx stream of the incarnation does not exist yet.');
+    this.#metrics.rotatedAll(this.#shards?.shapes ?? 0);
     await this.#shards?.stop();
     this.#snapshots.abandonBefore(record.incarnation);
     this.#log.info(
@@ -533,6 +493,7 @@ class RouterService implements Router {
         turns: this.#process.turns,
         prefetch: this.#process.prefetch,
         count: this.#counters,
+        metrics: this.#metrics,
         log: this.#log,
       },
       {

@@ -16,11 +16,13 @@ import {
 import type { RecordWindow } from './stream/record-window.ts';
 import type { TakeLimits, WindowReader } from './stream/window-reader.ts';
 import type { StreamRecord } from './stream/stream-record.ts';
+import type { SourceMetrics } from './telemetry/source-metrics.ts';
 
 interface ShardPlaceDeps {
   readonly store: ShapeStore;
   readonly stream: TxStream;
   readonly window: RecordWindow;
+  readonly metrics: SourceMetrics;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -135,13 +137,16 @@ export class ShardPlace {
 
   /** Operations are missing (spec R 13.6): nothing can be said of any shape of the shard any more. */
   async #crossGap(to?: StreamPlace): Promise<void> {
-    const { stream, log } = this.#deps;
+    const { stream, log, metrics } = this.#deps;
     const { index } = this.#shard;
     const place = to ?? (await firstPlace(stream));
     const { cursor } = this.#shard.current();
     if (place === undefined) return this.#seek(cursor.seq + 1);
     const gap = { shard: this.#shard.id.shard, from: cursor.seq + 1, to: place.seq - 1 };
-    if (index.size > 0) emitEvent(log, 'stream_gap', gap);
+    if (index.size > 0) {
+      metrics.gap();
+      emitEvent(log, 'stream_gap', gap);
+    }
     await this.#shard.rotate(
       [...index.all()].map(({ handle }) => [handle, GAP] as const),
       () => true,

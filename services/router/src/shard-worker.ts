@@ -3,22 +3,27 @@ import { comparePositions, formatPosition, type Relation } from '@shapecast/log'
 import { decodeShardHint, type Hints, type RotationJournal, type TxStream } from '@shapecast/messaging';
 import { Backoff, emitEvent, wallTime, type Clock, type Logger } from '@shapecast/service-kit';
 import type { ShapeFailure, ShapeStore, ShardCursor, ShardId, ShardMeta } from '@shapecast/shape-store';
+import { JournalledShapes } from './journalled-shapes.ts';
 import { Latch } from './latch.ts';
 import type { RoutedShape } from './matching/routed-shape.ts';
 import type { ShardIndex } from './matching/shard-index.ts';
 import { POISON, type Step } from './matching/step.ts';
 import { OwnedShard } from './owned-shard.ts';
-import type { StepLimits } from './pending-step.ts';
 import { RecordTrial } from './poison/record-trial.ts';
 import type { Trials } from './poison/trials.ts';
-import type { FairTurns, Turn } from './process/fair-turns.ts';
+import type { FairTurns } from './process/fair-turns.ts';
+import { workTurn, type WorkTurn } from './process/work-turn.ts';
 import type { SourceCounters } from './quotas/source-counters.ts';
 import { ShardPlace } from './shard-place.ts';
 import type { WorkerSight } from './stall/stall-watch.ts';
 import type { SnapshotQueue } from './snapshot/snapshot-queue.ts';
 import type { VersionGate } from './snapshot/version-gate.ts';
+import type { SourceMetrics } from './telemetry/source-metrics.ts';
+import { StepMeter } from './telemetry/step-meter.ts';
 import type { RecordWindow } from './stream/record-window.ts';
 import type { StreamRecord } from './stream/stream-record.ts';
+import type { TakeLimits } from './stream/window-reader.ts';
+import type { ShardWorkerOptions } from './worker-options.ts';
 
 interface ShardWorkerDeps {
   readonly store: ShapeStore;
@@ -32,6 +37,7 @@ interface ShardWorkerDeps {
   /** Shared with the other sources of the process. */
   readonly turns: FairTurns;
   readonly count: SourceCounters;
+  readonly metrics: SourceMetrics;
   /** Remembers what is below a table, before the first snapshot of it. */
   readonly observe: (oid: number, signal: AbortSignal) => Promise<void>;
   /** Empty, and for this shard only. */
@@ -39,27 +45,6 @@ interface ShardWorkerDeps {
   readonly clock: Clock;
   readonly log: Logger;
 }
-
-export interface ShardWorkerOptions extends StepLimits {
-  /** How often the shard's meta is read to notice loss and lost hints (spec R 12.5.2). */
-  readonly metaPollMs: number;
-  /** The same while nothing happens. */
-  readonly idlePollMs?: number;
-  /** Records up to this sequence are applied one by one: a worker before this one was stuck there. */
-  readonly oneByOneUntil?: number;
-  /** The owner before was this process, and lives. */
-  readonly again?: boolean;
-}
-
-export const DEFAULT_WORKER_OPTIONS: ShardWorkerOptions = {
-  maxStepChanges: 4_000,
-  maxStepBytes: 4 * 1024 * 1024,
-  maxStepEntries: 20_000,
-  lingerMs: 200,
-  emptyLingerMs: 1_000,
-  maxLingerRecords: 1_000,
-  metaPollMs: 1_000,
-};
 
 /** How soon a record is tried again that has to wait for another one. */
 const TRIAL_WAIT_MS = 20;
@@ -70,14 +55,10 @@ const IDLE_MS = 10_000;
 /** Appends in a row that came too late because of new shapes; then these wait for one. */
 const CONFLICTS_TO_HOLD = 3;
 
-/** One of the turns of the source. */
-interface WorkTurn {
-  /** A step is full with so many. */
+/** WAL, and the age of the oldest transaction, that a shard has not applied. */
+export interface ShardLag {
   readonly bytes: number;
-  /** What it was for so far. */
-  cost: number;
-  /** A second call is a no-op. */
-  end(): void;
+  readonly ms: number;
 }
 
 /** A shard that another router still owns. */
@@ -106,7 +87,7 @@ export class ShardWorker {
   /** When something was last written to a log, or told of the shapes. */
   #activeAt = -Infinity;
   /** Shapes of ours that somebody has put into the journal, to end them. */
-  readonly #journalled = new Set<string>();
+  readonly #journalled: JournalledShapes;
   #lastError: string | undefined;
   /** The last failure was the store's, NATS's or the database's. */
   #outage = false;
@@ -115,13 +96,16 @@ export class ShardWorker {
   /** Lets shapes that wait for an append go on. */
   #open: (() => void) | undefined;
   readonly #trial: RecordTrial;
+  readonly #meter: StepMeter;
 
   constructor(deps: ShardWorkerDeps, shard: ShardId, options: ShardWorkerOptions) {
     this.#deps = deps;
     this.#options = options;
     this.#log = deps.log.child({ shard: shard.shard, incarnation: shard.incarnation });
     this.#shard = new OwnedShard({ ...deps, log: this.#log }, shard, options);
-    this.#trial = new RecordTrial({ trials: deps.trials, log: this.#log }, this.#shard);
+    this.#meter = new StepMeter(deps, shard);
+    this.#journalled = new JournalledShapes(deps.journal, this.#shard);
+    this.#trial = new RecordTrial({ ...deps, log: this.#log }, this.#shard);
     this.#place = new ShardPlace({ ...deps, log: this.#log }, this.#shard, this.#wake);
   }
 
@@ -161,6 +145,19 @@ export class ShardWorker {
       lag: Math.max(0, this.#deps.window.lastSeq - Math.max(cursorSeq, pending.step?.seq ?? 0)),
       ...(this.#lastError === undefined ? {} : { lastError: this.#lastError }),
     };
+  }
+
+  /** How far the shard is behind what was read of the tx stream; undefined while it is not owned. */
+  behind(): ShardLag | undefined {
+    const { state } = this.#shard;
+    const { window, clock } = this.#deps;
+    if (state === undefined) return undefined;
+    const { seq, position } = state.cursor;
+    if (seq >= window.lastSeq) return { bytes: 0, ms: 0 };
+    const bytes = Math.max(0, Number((window.lastLsn ?? position.lsn) - position.lsn));
+    // Before the window, all that is known is what came before that.
+    const committedMs = window.covers(seq + 1) ? window.committedAfter(seq) : this.#meter.committedMs;
+    return { bytes, ms: committedMs === undefined ? 0 : Math.max(0, wallTime(clock) - committedMs) };
   }
 
   /** Ends shapes for a reason that is not in the stream. Returns the handles that were alive. */
@@ -212,7 +209,9 @@ export class ShardWorker {
       (payload) => this.#onHint(payload),
       () => this.#refreshSoon(),
     );
-    const stopJournal = this.#deps.journal.onRecorded((handles) => this.#onJournal(handles));
+    const stopJournal = this.#deps.journal.onRecorded((handles) => {
+      if (this.#journalled.note(handles)) this.#refreshSoon();
+    });
     const job = new AbortController();
     const abandon = () => job.abort(new Error('the shard is no longer owned'));
     signal.addEventListener('abort', abandon, { once: true });
@@ -295,8 +294,11 @@ export class ShardWorker {
 
   /** Takes the store's state of the shard for the truth, and reads on from there. */
   async #load(meta: ShardMeta): Promise<void> {
+    const { clock, metrics } = this.#deps;
+    const startedAt = clock.now();
     await this.#shard.load(meta);
-    this.#polledAt = this.#deps.clock.now();
+    this.#polledAt = clock.now();
+    metrics.loaded(this.#polledAt - startedAt, this.#shard.index.size);
     await this.#place.find(this.#signal);
     this.#log.info({ seq: meta.cursor.seq, shapes: this.#shard.index.size, epoch: meta.epoch }, 'shard loaded');
   }
@@ -376,7 +378,8 @@ export class ShardWorker {
     const before = pending.cost;
     try {
       const { clock } = this.#deps;
-      return pending.collect((limits) => this.#place.read(limits), this.#shard.start(), clock.now(), turn.bytes);
+      const read = (limits: TakeLimits) => this.#place.read(limits);
+      return this.#meter.match(() => pending.collect(read, this.#shard.start(), clock.now(), turn.bytes));
     } finally {
       turn.cost = Math.max(0, pending.cost - before);
     }
@@ -443,9 +446,10 @@ export class ShardWorker {
 
   async #append(step: Step): Promise<'on' | 'lost'> {
     const shard = this.#shard;
-    const { batch, held, touched, doubts } = step.finish();
+    const result = step.finish();
+    const { batch, held, touched, doubts } = result;
     await shard.doubt(doubts);
-    const outcome = await shard.append(batch, held);
+    const outcome = await this.#meter.append(step, result, () => shard.append(batch, held));
     switch (outcome) {
       case 'ok':
         this.#counted(step, batch.entries.length);
@@ -471,7 +475,9 @@ export class ShardWorker {
     const { count, clock } = this.#deps;
     count.entries += entries;
     count.entryBytes += bytes;
-    if (entries > 0) this.#activeAt = clock.now();
+    // What goes past all shapes waits for more to come: how long says nothing.
+    if (entries === 0) return;
+    this.#activeAt = clock.now();
     if (commitTimeUs !== undefined) count.visible(wallTime(clock) - Number(commitTimeUs / 1_000n), wallTime(clock));
   }
 
@@ -496,26 +502,6 @@ export class ShardWorker {
     this.#refreshSoon();
   }
 
-  #onJournal(handles: readonly string[]): void {
-    for (const handle of handles) if (this.#shard.index.get(handle)) this.#journalled.add(handle);
-    if (this.#journalled.size > 0) this.#refreshSoon();
-  }
-
-  /** Whoever recorded a shape may not have got to ending it. */
-  async #endJournalled(): Promise<void> {
-    const { journal } = this.#deps;
-    const due = [...this.#journalled].flatMap((handle) => {
-      const failure = this.#shard.index.get(handle) && journal.failureOf(handle);
-      return failure ? [[handle, failure] as const] : [];
-    });
-    if (due.length > 0) {
-      await this.#shard.rotate(due);
-      this.#shard.stale = true;
-    }
-    for (const [handle] of due) this.#journalled.delete(handle);
-    for (const handle of this.#journalled) if (!this.#shard.index.get(handle)) this.#journalled.delete(handle);
-  }
-
   #refreshSoon(): void {
     this.#activeAt = this.#deps.clock.now();
     this.#shard.stale = true;
@@ -528,6 +514,7 @@ export class ShardWorker {
     const connection = this.#deps.store.connectionOf(this.shard);
     const meta = await this.#deps.store.readMeta(this.shard);
     this.#polledAt = this.#deps.clock.now();
+    if (meta === undefined) this.#deps.metrics.storeLost();
     // A store that went back knows an older owner, or nobody: not a successor of ours.
     if (meta === undefined || meta.epoch < state.epoch) {
       await this.#takeBack();
@@ -537,7 +524,7 @@ export class ShardWorker {
     if (meta.ver !== state.ver) this.#shard.stale = true;
     if (!sameCursor(meta.cursor, state.cursor)) await this.#recover();
     else if (this.#shard.doubtful) await this.#shard.vouch(connection);
-    if (this.#journalled.size > 0) await this.#endJournalled();
+    await this.#journalled.end();
     return 'on';
   }
 
@@ -545,6 +532,7 @@ export class ShardWorker {
   async #recover(): Promise<void> {
     const state = this.#shard.current();
     const meta = await this.#deps.store.readMeta(this.shard);
+    if (meta === undefined) this.#deps.metrics.storeLost();
     if (meta === undefined || meta.epoch < state.epoch) return this.#takeBack();
     // Another owner: the next append finds out and stops.
     if (meta.epoch !== state.epoch || meta.owner !== state.owner) return;
@@ -567,19 +555,6 @@ export class ShardWorker {
 /** Of another owner, and no older than what we acquired. */
 function isSuccessor(now: ShardMeta, acquired: ShardMeta): boolean {
   return now.owner !== acquired.owner && now.epoch >= acquired.epoch;
-}
-
-function workTurn({ bytes, end }: Turn): WorkTurn {
-  let ended = false;
-  const turn: WorkTurn = {
-    bytes,
-    cost: 0,
-    end() {
-      if (!ended) end(turn.cost);
-      ended = true;
-    },
-  };
-  return turn;
 }
 
 function sameCursor(a: ShardCursor, b: ShardCursor): boolean {

@@ -3,6 +3,7 @@ import type { Hints, Registries, RotationJournal, TxStream } from '@shapecast/me
 import { emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
 import type { RelationInfo } from '@shapecast/shape';
 import type { ShapeFailure, ShapeStore } from '@shapecast/shape-store';
+import { DurableAge } from './durability/durable-age.ts';
 import { keepDurableCursor } from './durability/durable-cursor.ts';
 import { EvaluationLog } from './matching/evaluation-log.ts';
 import { mostScannedClauses, reportMatching, type MatchingReport } from './matching/matching-report.ts';
@@ -13,13 +14,17 @@ import type { PrefetchPool } from './process/prefetch-pool.ts';
 import type { SourceCounters } from './quotas/source-counters.ts';
 import { PublicationWatch } from './publication/publication-watch.ts';
 import { UsageReport } from './publication/usage-report.ts';
-import { ShardWorker, type ShardWorkerOptions } from './shard-worker.ts';
+import { ShardWorker } from './shard-worker.ts';
+import type { ShardWorkerOptions } from './worker-options.ts';
 import type { SnapshotQueue } from './snapshot/snapshot-queue.ts';
 import type { VersionGate } from './snapshot/version-gate.ts';
 import { RecordWindow } from './stream/record-window.ts';
 import { HistoryStore } from './schema/history-store.ts';
 import { Reconciler, type ReconcilerOptions } from './schema/reconciler.ts';
 import { StallWatch, type Remedy } from './stall/stall-watch.ts';
+import { EvaluationCount } from './telemetry/evaluation-count.ts';
+import { sightOf, type ShardsSight } from './telemetry/shards-sight.ts';
+import type { SourceMetrics } from './telemetry/source-metrics.ts';
 import type { Upkeep } from './upkeep/upkeep.ts';
 
 interface SourceShardsDeps {
@@ -34,6 +39,7 @@ interface SourceShardsDeps {
   readonly turns: FairTurns;
   readonly prefetch: PrefetchPool;
   readonly count: SourceCounters;
+  readonly metrics: SourceMetrics;
   readonly database: SourceDatabase;
   readonly registries: Registries;
   /** The catalog has a table like this. */
@@ -100,15 +106,19 @@ export class SourceShards {
   readonly #running = new Map<number, Running>();
   readonly #lostAt = new Map<number, number>();
   readonly #stalls = new Map<number, StallWatch>();
+  readonly #evaluations: EvaluationCount;
+  readonly #durable = new Map<number, DurableAge>();
 
   constructor(deps: SourceShardsDeps, options: SourceShardsOptions) {
     this.#deps = deps;
     this.#options = options;
     this.#evaluationLog = new EvaluationLog(deps);
     this.#trials = new Trials(deps, deps.stream.id);
+    this.#evaluations = new EvaluationCount(deps.metrics);
     const { prefetch } = deps;
     const onFull = () => prefetch.divide();
-    this.#window = new RecordWindow(deps, { maxBytes: 0, stallMs: WINDOW_STALL_MS, onFull });
+    const traced = deps.metrics.tracing.enabled;
+    this.#window = new RecordWindow({ ...deps, traced }, { maxBytes: 0, stallMs: WINDOW_STALL_MS, onFull });
     this.#leavePrefetch = prefetch.join(this.#window);
     this.#maxScannedClauses = options.matching.maxScannedClauses;
     const histories = new HistoryStore(deps.registries, deps.stream.id);
@@ -146,6 +156,25 @@ export class SourceShards {
   report() {
     const held = [...this.#running].filter(([, { waiting }]) => !isWaiting(waiting));
     return held.map(([shard, { worker }]) => ({ shard, owned: worker.owned, ...worker.report() }));
+  }
+
+  /** What is told of the shards that are owned: sums, and the worst of what each is behind. */
+  sight(): ShardsSight {
+    const { count, clock } = this.#deps;
+    // A shard in which nothing happens notes its progress seldom.
+    const ageOf = (worker: ShardWorker) => (this.#isQuiet(worker) ? undefined : this.#durable.get(worker.shard.shard));
+    return sightOf(this.#owned(), { weights: count.weights, ageOf, now: clock.now() });
+  }
+
+  /** Shapes that every change of their table has to evaluate. */
+  get unindexedShapes(): number {
+    let shapes = 0;
+    for (const matcher of this.#matchers()) shapes += matcher.scannedSize;
+    return shapes;
+  }
+
+  *#matchers() {
+    for (const { worker } of this.#running.values()) for (const { matcher } of worker.index.tables()) yield matcher;
   }
 
   /** Bytes of the records that are held for the shards. */
@@ -256,19 +285,25 @@ export class SourceShards {
       if (waiting) waiting.preparedAt = this.#deps.clock.now();
       this.#tell();
     };
+    const { metrics, clock, log } = this.#deps;
+    let wasOwned = false;
     try {
       const outcome = await worker.run(
         (owned) => {
+          wasOwned = true;
+          metrics.shard('acquired');
           this.#announce();
           upkeep = this.#lookAfter(worker, owned);
         },
         signal,
         waiting && { go: waiting.go.promise, onPrepared },
       );
-      if (outcome === 'lost' && this.#isCurrent(shard, worker)) this.#lostAt.set(shard, this.#deps.clock.now());
+      if (wasOwned) this.#gone(outcome);
+      if (outcome === 'lost' && this.#isCurrent(shard, worker)) this.#lostAt.set(shard, clock.now());
     } catch (err) {
-      if (this.#isCurrent(shard, worker)) this.#lostAt.set(shard, this.#deps.clock.now());
-      this.#deps.log.error({ err, shard }, 'shard worker failed, starting it again');
+      if (wasOwned) this.#gone('lost');
+      if (this.#isCurrent(shard, worker)) this.#lostAt.set(shard, clock.now());
+      log.error({ err, shard }, 'shard worker failed, starting it again');
     } finally {
       if (this.#isCurrent(shard, worker)) this.#running.delete(shard);
       this.#announce();
@@ -277,10 +312,21 @@ export class SourceShards {
     }
   }
 
+  /** A shard that was owned is so no longer. */
+  #gone(outcome: 'released' | 'lost'): void {
+    const { metrics } = this.#deps;
+    const stopping = this.#stopWatching.signal.aborted;
+    if (!stopping) metrics.shard(outcome);
+    metrics.writerDown(outcome === 'lost' ? 'crash' : stopping ? 'shutdown' : 'cleanup');
+  }
+
   async #lookAfter(worker: ShardWorker, owned: AbortSignal): Promise<void> {
-    const { upkeep } = this.#deps;
+    const { upkeep, clock } = this.#deps;
     const quiet = () => this.#isQuiet(worker);
-    const cursor = { id: worker.shard, cursorSeq: () => worker.report().cursorSeq, quiet };
+    const age = new DurableAge(clock.now());
+    this.#durable.set(worker.shard.shard, age);
+    const onSafe = (seq: number, at: number) => age.safe(seq, at);
+    const cursor = { id: worker.shard, cursorSeq: () => worker.report().cursorSeq, quiet, onSafe };
     const shard = {
       id: worker.shard,
       shards: this.#options.matching.shards ?? 1,
@@ -312,6 +358,7 @@ export class SourceShards {
     while (!signal.aborted) {
       await this.#deps.clock.sleep(this.#options.stallGraceMs / STALL_LOOKS, signal).catch(() => undefined);
       if (signal.aborted) return;
+      this.#evaluations.look(this.#matchers());
       for (const shard of this.#stalls.keys()) if (!this.#running.has(shard)) this.#stalls.delete(shard);
       for (const [shard, { worker }] of [...this.#running]) {
         const watch = this.#stalls.get(shard) ?? new StallWatch(STALL_LOOKS);
@@ -330,6 +377,7 @@ export class SourceShards {
     const { log } = this.#deps;
     const { cursorSeq: seq } = worker.report();
     const handles = remedy === 'rotate' ? worker.involved() : new Set<string>();
+    this.#deps.metrics.stalled();
     emitEvent(log, 'flush_tracker.stall_detected', { shard, seq, remedy, shapes: handles.size });
     try {
       await worker.rotate([...handles].map((handle) => [handle, STALLED] as const));

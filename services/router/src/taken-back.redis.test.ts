@@ -47,6 +47,17 @@ const headOf = ({ store }: Harness, { shard, handle }: PlacedShape) =>
 const isIn = (harness: Harness, shape: PlacedShape, state: string) =>
   waitFor(async () => (await headOf(harness, shape))?.state === state, { describe: () => `not ${state}` });
 
+/** A shape that is not live yet when a shard is taken back may be ended with what was lost; readers then ask for the next one. */
+async function createLive(harness: Harness): Promise<PlacedShape> {
+  let shape = await harness.createShape();
+  await waitFor(async () => {
+    const state = (await headOf(harness, shape))?.state;
+    if (state === 'dead') shape = await harness.createShape();
+    return state === 'live';
+  });
+  return shape;
+}
+
 async function insert(harness: Harness, id: number): Promise<void> {
   harness.commit((tx) => tx.insert(harness.items, { id: String(id), owner: 'a', note: null }));
   await harness.flush();
@@ -117,8 +128,7 @@ test('F139 what a router ends by itself is in the journal, what the stream impli
   await isIn(harness, shape, 'dead');
   expect((await headOf(harness, shape))?.error?.code).toBe('LOG_TOO_LARGE');
 
-  const next = await harness.createShape();
-  await isIn(harness, next, 'live');
+  const next = await createLive(harness);
   harness.commit((tx) => tx.truncate(harness.items));
   await harness.flush();
   await isIn(harness, next, 'dead');

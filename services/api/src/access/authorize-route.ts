@@ -46,13 +46,17 @@ export async function authorize(
   if (source === undefined) return finish(res, 503, [...NO_STORE, 'retry-after', '5', 'shapecast-reason', NOT_READY]);
   const admission = await source.gate.admit(req);
   if (admission.kind === 'failure') {
+    source.telemetry.denied(admission.denial);
     return finish(res, admission.status, [...admission.headers, 'shapecast-reason', admission.reason]);
   }
   const request = parseShapeRequest(collectSubset(params));
   // The service says what is wrong with it, and nothing can come of it.
   if (!request.ok) return answer(res, without(params, SECRETS), undefined);
   const allowed = admission.restrict(request.value);
-  if ('refused' in allowed) return finish(res, 403, [...NO_STORE, 'shapecast-reason', forbiddenText(allowed.refused)]);
+  if ('refused' in allowed) {
+    source.telemetry.denied('grant');
+    return finish(res, 403, [...NO_STORE, 'shapecast-reason', forbiddenText(allowed.refused)]);
+  }
   const rest = without(params, [...SECRETS, ...DEFINITION]);
   return answer(res, { ...rest, ...written(allowed.definition) }, allowed.definition);
 }

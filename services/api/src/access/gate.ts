@@ -4,6 +4,7 @@ import type { HeaderList, Params, ShapeRequest } from '@shapecast/protocol';
 import type { Logger } from '@shapecast/service-kit';
 import { headerOf } from '../http/exchange.ts';
 import type { Secrets } from '../secrets.ts';
+import type { Denial } from '../telemetry/source-telemetry.ts';
 
 /** Somebody with a token, who sees what that allows. */
 export interface TokenAdmission {
@@ -24,6 +25,8 @@ interface Rejection {
   /** `message` of the body. */
   readonly reason: string;
   readonly body: string;
+  /** For us, and never shown. */
+  readonly denial: Denial;
 }
 
 interface GateOptions {
@@ -34,10 +37,17 @@ interface GateOptions {
 }
 
 const HEADERS: HeaderList = ['content-type', 'application/json; charset=utf-8', 'cache-control', 'no-store'];
-const WRONG_SECRET = rejection(401, 'Unauthorized - Invalid API secret');
-const NO_KEYS = rejection(503, 'The keys that tokens are verified with cannot be loaded. Please try again later.', {
-  headers: ['retry-after', '5'],
-});
+const WRONG_SECRET = rejection(401, 'Unauthorized - Invalid API secret', 'secret');
+/** As if it were the secret, since there may be no such source. */
+const WRONG_TOKEN: Rejection = { ...WRONG_SECRET, denial: 'token' };
+const NO_KEYS = rejection(
+  503,
+  'The keys that tokens are verified with cannot be loaded. Please try again later.',
+  'keys',
+  {
+    headers: ['retry-after', '5'],
+  },
+);
 
 /** Who may ask: whoever knows the shared secret, as a trusted proxy does, or has a token that the access policy takes. */
 export class Gate {
@@ -85,8 +95,8 @@ export class Gate {
           },
         };
       case 'refused':
-        if (this.#options.discreet === true && who.signed !== true) return WRONG_SECRET;
-        return rejection(401, `Unauthorized - ${who.reason}`, {
+        if (this.#options.discreet === true && who.signed !== true) return WRONG_TOKEN;
+        return rejection(401, `Unauthorized - ${who.reason}`, 'token', {
           code: 'invalid_token',
           headers: ['www-authenticate', 'Bearer error="invalid_token"'],
         });
@@ -100,8 +110,9 @@ export class Gate {
 function rejection(
   status: number,
   reason: string,
+  denial: Denial,
   { code, headers = [] }: { readonly code?: string; readonly headers?: HeaderList } = {},
 ): Rejection {
   const body = JSON.stringify({ code, message: reason });
-  return { kind: 'failure', status, headers: [...HEADERS, ...headers], reason, body };
+  return { kind: 'failure', status, headers: [...HEADERS, ...headers], reason, body, denial };
 }

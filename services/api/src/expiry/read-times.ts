@@ -23,6 +23,8 @@ interface ShardReads {
 /** Shapes remembered between two reports. More are read then than can be told, and those are in use anyway. */
 const MAX_SHAPES = 100_000;
 const WAITING_SLACK_MS = 5_000;
+/** Half of the time for which a shape counts as active. */
+const ACTIVE_HALF_MS = 30_000;
 
 /**
  * Remembers which shapes this pod's clients read, and tells the store now and then, in one call per shard (spec R 15.5.2). A
@@ -33,10 +35,15 @@ export class ReadTimes {
   readonly #periodMs: number;
   readonly #shards = new Map<string, ShardReads>();
   #count = 0;
+  /** Told of since the last turn, and between that and the one before. */
+  #recent = new Set<string>();
+  #before: ReadonlySet<string> = new Set();
+  #turnedAt: number;
 
   constructor(deps: ReadTimesDeps, { periodMs }: ReadTimesOptions) {
     this.#deps = deps;
     this.#periodMs = periodMs;
+    this.#turnedAt = deps.clock.now();
   }
 
   /** Called for every request; must cost next to nothing. */
@@ -50,6 +57,16 @@ export class ReadTimes {
       this.#count += 1;
     }
     if (before === undefined || before < at) reads.at.set(handle, at);
+  }
+
+  /** Shapes that somebody waits for, or read within the last minute or so. */
+  get active(): number {
+    let count = this.#recent.size;
+    for (const handle of this.#before) if (!this.#recent.has(handle)) count += 1;
+    for (const { at } of this.#shards.values()) {
+      for (const handle of at.keys()) if (!this.#recent.has(handle) && !this.#before.has(handle)) count += 1;
+    }
+    return count;
   }
 
   /** Reports until `signal` aborts, and once more then. Never rejects. */
@@ -73,6 +90,7 @@ export class ReadTimes {
     const told = [...this.#shards.values()];
     this.#shards.clear();
     this.#count = 0;
+    this.#remember(told);
     const waitingMs = 2 * this.#periodMs + WAITING_SLACK_MS;
     await Promise.all(
       told.map(async ({ shard, at }) => {
@@ -90,5 +108,15 @@ export class ReadTimes {
         }
       }),
     );
+  }
+
+  #remember(told: readonly ShardReads[]): void {
+    const now = this.#deps.clock.now();
+    if (now - this.#turnedAt >= ACTIVE_HALF_MS) {
+      this.#before = now - this.#turnedAt < 2 * ACTIVE_HALF_MS ? this.#recent : new Set();
+      this.#recent = new Set();
+      this.#turnedAt = now;
+    }
+    for (const { at } of told) for (const handle of at.keys()) this.#recent.add(handle);
   }
 }

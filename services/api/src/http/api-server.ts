@@ -97,10 +97,9 @@ export class ApiServer {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  get connections(): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#server.getConnections((err, count) => (err === null ? resolve(count) : reject(err)));
-    });
+  /** Connections that are open. */
+  get connections(): number {
+    return this.#connections.size;
   }
 
   async listen(): Promise<void> {

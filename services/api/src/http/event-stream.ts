@@ -1,9 +1,11 @@
 import { compareOffsets, formatOffset } from '@shapecast/log';
 import type { ShapeRequest } from '@shapecast/protocol';
+import { wallTime } from '@shapecast/service-kit';
 import type { LogRead } from '@shapecast/shape-store';
 import type { Answer } from '../answers.ts';
 import type { LiveHub, LiveOutcome } from '../live/live-hub.ts';
 import type { LogAnswer } from '../live/log-answer.ts';
+import { lagOf, type News } from '../telemetry/news.ts';
 import type { Exchange } from './exchange.ts';
 import { shapeHeaders, type WriteOptions } from './write-answer.ts';
 
@@ -42,6 +44,8 @@ export async function writeEvents(
   ]);
   if (exchange.method === 'HEAD') return exchange.end();
 
+  const { telemetry } = exchange;
+  if (telemetry !== undefined) telemetry.streams += 1;
   const silence = new Silence(exchange, options);
   let timeIsUp = false;
   let interrupt: (reason: Interruption) => void = () => {};
@@ -60,10 +64,11 @@ export async function writeEvents(
         const next = hub.wait(place, (release) => {
           interrupt = (reason) => {
             if (reason === 'over' && !complete) return;
-            release();
+            release(reason === 'over' ? 'timeout' : 'aborted');
             resolve(reason);
           };
           exchange.onGone = () => interrupt('gone');
+          exchange.waits();
         });
         void next.then(resolve);
       });
@@ -81,6 +86,7 @@ export async function writeEvents(
           await exchange.write(events(outcome.answer, read));
           silence.broken();
         }
+        if (outcome.news !== undefined) told(exchange, outcome.news, options);
         offset = outcome.answer.end;
         complete = outcome.answer.upToDate;
       } else if (hub.draining) {
@@ -91,7 +97,15 @@ export async function writeEvents(
   } finally {
     cancelLifetime();
     silence.stop();
+    if (telemetry !== undefined) telemetry.streams -= 1;
   }
+}
+
+/** A batch was written. A client that is slow to take it has it later, and that counts. */
+function told(exchange: Exchange, news: News, { clock }: EventStreamOptions): void {
+  const now = clock.now();
+  exchange.trace?.tells(news);
+  exchange.telemetry?.told(news, lagOf(news, now, wallTime(clock), exchange.began), now);
 }
 
 /** What ends the wait for the next batch other than news: the stream's time is up, or the client left. */

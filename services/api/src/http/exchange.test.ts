@@ -1,11 +1,18 @@
 import { createServer } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
+import { SHAPE_CORS } from '@shapecast/protocol';
 import { systemClock, type Clock } from '@shapecast/service-kit';
 import { expect, test } from 'vitest';
 import { Exchange, type Traffic } from './exchange.ts';
 
 const PIECE = Buffer.alloc(1_000, 'x');
-const settings = { clock: systemClock, server: 'test/0', sendTimeoutMs: 100, closing: () => false };
+const settings = {
+  clock: systemClock,
+  server: 'test/0',
+  sendTimeoutMs: 100,
+  cors: SHAPE_CORS,
+  closing: () => false,
+};
 
 test('a client that takes nothing of the end of an answer is cut', async () => {
   const closed = Promise.withResolvers<'cut'>();

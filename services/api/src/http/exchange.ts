@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { SHAPE_CORS, type HeaderList } from '@shapecast/protocol';
-import type { Clock } from '@shapecast/service-kit';
+import type { HeaderList } from '@shapecast/protocol';
+import { wallTime, type Clock } from '@shapecast/service-kit';
+import { ABORTED, CUT } from '../telemetry/request-cells.ts';
+import type { RequestTrace } from '../telemetry/request-trace.ts';
+import type { EndedRequest, SourceTelemetry } from '../telemetry/source-telemetry.ts';
 
 /** What all exchanges of a server share. */
 export interface ExchangeSettings {
@@ -10,6 +13,8 @@ export interface ExchangeSettings {
   /** `<product>/<version>` (RT-5). */
   readonly server: string;
   readonly sendTimeoutMs: number;
+  /** Of every answer. */
+  readonly cors: HeaderList;
   /** Connections are closed after their answer, because the process is about to stop. */
   readonly closing: () => boolean;
 }
@@ -22,12 +27,23 @@ export interface Traffic {
 }
 
 /** One request on `/v1/shape` and its answer, with the plain `node:http` objects behind it. */
-export class Exchange {
+export class Exchange implements EndedRequest {
   readonly req: IncomingMessage;
+  /** When it came, in milliseconds on the clock of the process. */
+  readonly began: number;
   /** The answer depends on who asks, and not on the URL alone: no cache may give it to somebody else. */
   private = false;
   /** Of the source that the answer is of, once that may be told. */
   traffic: Traffic | undefined;
+  /** Of the source that the request turned out to mean. */
+  telemetry: SourceTelemetry | undefined;
+  /** While traces are taken. */
+  trace: RequestTrace | undefined;
+  live = false;
+  empty = false;
+  knownError = false;
+  #cut = false;
+  #bodyBytes = 0;
   readonly #res: ServerResponse;
   readonly #settings: ExchangeSettings;
   #gone = false;
@@ -41,6 +57,7 @@ export class Exchange {
     this.#res = res;
     this.#settings = settings;
     this.#whenClosed = whenClosed;
+    this.began = settings.clock.now();
     // `on`, since `once` costs every held poll another object.
     res.on('close', () => {
       if (this.#gone) return;
@@ -52,6 +69,17 @@ export class Exchange {
     });
   }
 
+  /** How it was answered; final when it is over. */
+  get status(): number {
+    if (!this.#res.headersSent) return ABORTED;
+    return this.#cut ? CUT : this.#res.statusCode;
+  }
+
+  /** What was written so far, without the head. */
+  get bodyBytes(): number {
+    return this.#bodyBytes;
+  }
+
   get method(): string {
     return this.req.method ?? 'GET';
   }
@@ -59,6 +87,22 @@ export class Exchange {
   /** The client left, or has its answer. */
   get gone(): boolean {
     return this.#gone;
+  }
+
+  /** The W3C trace context that the request came with. */
+  get traceparent(): string | undefined {
+    return headerOf(this.req, 'traceparent');
+  }
+
+  /** A shape is about to be made for the request: the trace that its snapshot is a part of, if traces are taken. */
+  creates(): string | undefined {
+    const { clock } = this.#settings;
+    return this.trace?.creates(this, clock.now(), wallTime(clock));
+  }
+
+  /** From now on the request waits for news. */
+  waits(): void {
+    this.trace?.waits(this.#settings.clock.now());
   }
 
   /** Aborts when the client leaves. Made on demand: a held poll does without. */
@@ -102,7 +146,7 @@ export class Exchange {
     const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
     this.#head(status, bodyless ? headers : [...headers, 'content-length', String(length)]);
     if (pieces.length === 0 || this.method === 'HEAD') return void res.end();
-    this.traffic?.sent(length);
+    this.#written(length);
     const { socket } = res;
     if (pieces.length === 1) {
       res.end(pieces[0]);
@@ -124,12 +168,23 @@ export class Exchange {
   }
 
   /** Resolves when there is room for more. Throws when the client left, or took nothing for too long and was cut (E5). */
-  async write(bytes: Uint8Array | string): Promise<void> {
+  write(bytes: Uint8Array | string): Promise<void> {
+    return this.trace === undefined ? this.#write(bytes) : this.#writeTraced(this.trace, bytes);
+  }
+
+  async #writeTraced(trace: RequestTrace, bytes: Uint8Array | string): Promise<void> {
+    const { clock } = this.#settings;
+    const from = clock.now();
+    await this.#write(bytes);
+    trace.wrote(from, clock.now(), bytes.length);
+  }
+
+  async #write(bytes: Uint8Array | string): Promise<void> {
     const pauseMs = this.traffic?.pauseMs() ?? 0;
     if (pauseMs > 0) await this.#settings.clock.sleep(pauseMs, this.signal).catch(() => undefined);
     if (this.#gone) throw new Error('the client left');
     const res = this.#res;
-    this.traffic?.sent(bytes.length);
+    this.#written(bytes.length);
     if (res.write(bytes)) return;
     const { socket } = res;
     const waits = socket !== null && socket.writableLength > 0;
@@ -160,7 +215,13 @@ export class Exchange {
 
   /** A body that broke off must not look complete (RT-9): no final chunk, the connection just ends. */
   destroy(): void {
+    this.#cut = true;
     this.#res.destroy();
+  }
+
+  #written(bytes: number): void {
+    this.#bodyBytes += bytes;
+    this.traffic?.sent(bytes);
   }
 
   /**
@@ -179,7 +240,7 @@ export class Exchange {
       requestId(this.req),
       'x-content-type-options',
       'nosniff',
-      ...SHAPE_CORS,
+      ...this.#settings.cors,
       ...(this.private ? forOneReader(headers) : headers),
       ...(this.#settings.closing() ? ['connection', 'close'] : []),
     ];

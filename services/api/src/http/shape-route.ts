@@ -9,7 +9,7 @@ import {
   type Params,
   type ShapeRequest,
 } from '@shapecast/protocol';
-import type { Clock, Logger } from '@shapecast/service-kit';
+import { wallTime, type Clock, type Logger } from '@shapecast/service-kit';
 import type { TokenAdmission } from '../access/gate.ts';
 import { RESTRICTION_PARAM, restricted, restrictionOf } from '../access/restriction-param.ts';
 import { INTERNAL_ERROR, failureOf, forbidden, invalid, unavailable, type Answer, type Failure } from '../answers.ts';
@@ -18,6 +18,8 @@ import type { Permit } from '../permits.ts';
 import type { ShapeDeleter } from '../shapes/shape-deleter.ts';
 import type { ReadContext, ShapeReader } from '../shapes/shape-reader.ts';
 import { SourceEnded, type SourceFront, type Sources } from '../sources/source-front.ts';
+import type { ApiTelemetry } from '../telemetry/api-telemetry.ts';
+import { RequestTrace } from '../telemetry/request-trace.ts';
 import { writeEvents, type EventStreamOptions } from './event-stream.ts';
 import { Exchange, headerOf, type ExchangeSettings } from './exchange.ts';
 import { readBody } from './request-body.ts';
@@ -34,6 +36,7 @@ export interface ShapeService {
 
 interface ShapeRouteDeps {
   readonly sources: Pick<Sources, 'of'>;
+  readonly telemetry: ApiTelemetry;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -87,16 +90,28 @@ export class ShapeRoute {
   handle(req: IncomingMessage, res: ServerResponse, query: string): void {
     let permit: Permit | undefined;
     let source: SourceFront | undefined;
-    const began = this.#options.logRequests ? this.#deps.clock.now() : 0;
     this.#inProgress += 1;
     const exchange = new Exchange(req, res, this.#settings, () => {
       this.#inProgress -= 1;
       permit?.release();
       source?.ended(exchange);
-      if (this.#options.logRequests) this.#logRequest(req, res, query, began, source?.log);
+      this.#ended(exchange);
+      if (this.#options.logRequests) this.#logRequest(req, res, query, exchange.began, source?.log);
     });
+    const { tracing } = this.#deps.telemetry;
+    if (tracing.enabled) exchange.trace = new RequestTrace(tracing, () => this.#deps.clock.random());
     const keep = { source: (of: SourceFront) => (source = of), permit: (taken: Permit) => (permit = taken) };
     this.#serve(exchange, query, keep).catch((err: unknown) => this.#failed(exchange, err, source?.log));
+  }
+
+  /** Whatever came of it; questions of browsers whether they may ask are none. */
+  #ended(exchange: Exchange): void {
+    if (exchange.method === 'OPTIONS') return;
+    const { telemetry, clock } = this.#deps;
+    const now = clock.now();
+    const of = exchange.telemetry ?? telemetry.nowhere;
+    of.ended(exchange, now);
+    exchange.trace?.end(exchange, of.source, now, wallTime(clock));
   }
 
   async #serve(exchange: Exchange, query: string, keep: Keep): Promise<void> {
@@ -107,10 +122,15 @@ export class ShapeRoute {
     const trustworthy = params ?? whatDecodes(query);
     const found = this.#deps.sources.of(trustworthy, () => exchange.signal);
     const source = found instanceof Promise ? await found : found;
+    exchange.live = isLive(trustworthy);
     if (source === undefined) return writeFailure(exchange, NOT_CONNECTED);
+    exchange.telemetry = source.telemetry;
     const admission = source.gate.knows(trustworthy) ? undefined : await source.gate.admit(req);
     if (admission !== undefined) exchange.private = true;
-    if (admission?.kind === 'failure') return exchange.reply(admission.status, admission.headers, admission.body);
+    if (admission?.kind === 'failure') {
+      source.telemetry.denied(admission.denial);
+      return exchange.reply(admission.status, admission.headers, admission.body);
+    }
     if (exchange.gone) return;
     source.began();
     keep.source(source);
@@ -146,7 +166,10 @@ export class ShapeRoute {
     const request = parseShapeRequest(params);
     if (!request.ok) return writeFailure(exchange, invalid(request.errors));
     const allowed = admission === undefined ? trusted(request.value, params) : admission.restrict(request.value);
-    if ('refused' in allowed) return writeFailure(exchange, forbidden(allowed.refused));
+    if ('refused' in allowed) {
+      source.telemetry.denied('grant');
+      return writeFailure(exchange, forbidden(allowed.refused));
+    }
     if ('kind' in allowed) return writeFailure(exchange, allowed);
     return this.#answer(exchange, allowed, new RequestContext(exchange, source, permit), service);
   }
@@ -165,6 +188,7 @@ export class ShapeRoute {
       if (exchange.gone) return;
       answer = this.#toAnswer(err, context.log);
     }
+    exchange.trace?.answered(request, answer, this.#deps.clock.now());
     if (answer.kind === 'events') return writeEvents(exchange, request, answer, service, this.#options);
     return writeAnswer(exchange, request, answer, this.#options);
   }
@@ -199,6 +223,7 @@ export class ShapeRoute {
   }
 
   #overloaded(source: SourceFront, { refused: kind, limit, own }: Refusal): Failure {
+    this.#deps.telemetry.rejected(source.telemetry, kind, limit);
     const message = `Concurrent ${kind} request limit exceeded (limit: ${limit}), please retry`;
     if (own) {
       return source.quotas.overloaded(kind === 'initial' ? 'concurrentInitial' : 'concurrentExisting', message);
@@ -231,6 +256,11 @@ export class ShapeRoute {
     }
     writeFailure(exchange, this.#toAnswer(err, log)).catch(() => exchange.destroy());
   }
+}
+
+/** As it is understood once the rest of the request is (QP-4), which it may never be. */
+function isLive({ live }: Params): boolean {
+  return live !== undefined && live !== 'false';
 }
 
 /** Whoever knows the secret may say to what a request is limited; an edge that has checked a token does. */
@@ -267,6 +297,11 @@ class RequestContext implements ReadContext {
 
   onGone(release: () => void): void {
     this.#exchange.onGone = release;
+    this.#exchange.waits();
+  }
+
+  onCreate(): string | undefined {
+    return this.#exchange.creates();
   }
 
   onHandle(handle: string): void {

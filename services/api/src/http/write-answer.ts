@@ -11,6 +11,7 @@ import {
 import { wallTime, type Clock } from '@shapecast/service-kit';
 import type { Answer, Failure, ShapeTarget } from '../answers.ts';
 import type { Body } from '../shapes/body.ts';
+import { lagOf, serverTiming, type News } from '../telemetry/news.ts';
 import type { Exchange } from './exchange.ts';
 
 const JSON_TYPE: HeaderList = ['content-type', 'application/json; charset=utf-8'];
@@ -19,6 +20,8 @@ const REFETCH_BODY = [Buffer.from(`[${MUST_REFETCH_MESSAGE}]`)];
 
 export interface WriteOptions extends CacheOptions {
   readonly longPollTimeoutMs: number;
+  /** Live answers with news say how old these are (`server-timing`). */
+  readonly lagHeader: boolean;
   readonly clock: Clock;
 }
 
@@ -45,6 +48,7 @@ export async function writeAnswer(
       return exchange.reply(304, headers);
     }
     case 'log': {
+      exchange.empty = !answer.hasData;
       const headers = [
         ...JSON_TYPE,
         ...shapeHeaders(
@@ -60,7 +64,9 @@ export async function writeAnswer(
         ...hasData(answer.hasData),
         ...upToDate(answer.upToDate),
       ];
-      return writeBody(exchange, headers, answer.body);
+      return answer.news === undefined
+        ? writeBody(exchange, headers, answer.body)
+        : writeNews(exchange, headers, answer.body, answer.news, options);
     }
     case 'snapshot': {
       const headers = [
@@ -101,6 +107,7 @@ export function writeFailure(
   failure: Failure,
   whenPosted: 'no-cache' | 'no-store' = 'no-cache',
 ): Promise<void> {
+  exchange.knownError = failure.known === true;
   const reading = exchange.method === 'GET' || exchange.method === 'HEAD';
   const headers = [
     ...JSON_TYPE,
@@ -132,6 +139,26 @@ async function writeBody(exchange: Exchange, headers: HeaderList, body: Body): P
   } finally {
     body.release();
   }
+}
+
+/** To a live request. What is in one piece is as good as written when it begins; otherwise the end of it counts. */
+async function writeNews(
+  exchange: Exchange,
+  headers: HeaderList,
+  body: Body,
+  news: News,
+  { lagHeader, clock }: WriteOptions,
+): Promise<void> {
+  const now = clock.now();
+  const begun = lagOf(news, now, wallTime(clock), exchange.began);
+  const timed = lagHeader && begun !== undefined ? [...headers, 'server-timing', serverTiming(begun)] : headers;
+  if (body.whole !== undefined) {
+    exchange.telemetry?.told(news, begun, now);
+    return writeBody(exchange, timed, body);
+  }
+  await writeBody(exchange, timed, body);
+  const over = clock.now();
+  exchange.telemetry?.told(news, lagOf(news, over, wallTime(clock), exchange.began), over);
 }
 
 /** An object of metadata and rows, as they arrive. No cache may keep it, and it says nothing about the log's end (SU-9). */

@@ -15,8 +15,11 @@ interface WatcherDeps {
   readonly log: Logger;
 }
 
-/** Called with every head read after the watch began; undefined when the handle is unknown by now. */
-export type HeadListener = (head: ShapeHead | undefined) => void;
+/**
+ * Called with every head read after the watch began; undefined when the handle is unknown by now. `announcedAt` is when the hint came
+ * that had it read, on the process's clock; 0: there was none, and something else was the reason to look.
+ */
+export type HeadListener = (head: ShapeHead | undefined, announcedAt: number) => void;
 
 export interface Watch {
   /** Asks for another look, for instance at a deadline. */
@@ -27,7 +30,8 @@ export interface Watch {
 interface ShardWatch {
   readonly shard: ShardId;
   readonly listeners: Map<string, Set<HeadListener>>;
-  readonly dirty: Set<string>;
+  /** When a hint for each came; 0: none did. */
+  readonly dirty: Map<string, number>;
   unsubscribe: () => void;
   checking: boolean;
   /** Milliseconds since 1970. */
@@ -120,7 +124,7 @@ export class HeadWatcher {
       if (watch.shard.incarnation === incarnation) continue;
       this.#shards.delete(key);
       watch.unsubscribe();
-      for (const listeners of [...watch.listeners.values()]) this.#tell(listeners, undefined);
+      for (const listeners of [...watch.listeners.values()]) this.#tell(listeners, undefined, 0);
     }
   }
 
@@ -139,7 +143,7 @@ export class HeadWatcher {
     const watch: ShardWatch = {
       shard,
       listeners: new Map(),
-      dirty: new Set(),
+      dirty: new Map(),
       unsubscribe: () => {},
       checking: false,
       nextPollAt: now + this.#pollDelayMs(),
@@ -152,45 +156,49 @@ export class HeadWatcher {
       (payload) => {
         if (watch.listeners.size === 0) return;
         const hint = decodeShardHint(payload);
-        if ('many' in hint) return this.#markAll(watch);
-        for (const handle of hint.handles) if (watch.listeners.has(handle)) this.#mark(watch, handle);
+        const now = this.#deps.clock.now();
+        if ('many' in hint) return this.#markAll(watch, now);
+        for (const handle of hint.handles) if (watch.listeners.has(handle)) this.#mark(watch, handle, now);
       },
       () => this.#markAll(watch),
     );
     return watch;
   }
 
-  #mark(watch: ShardWatch, handle: string): void {
-    watch.dirty.add(handle);
+  #mark(watch: ShardWatch, handle: string, announcedAt = 0): void {
+    watch.dirty.set(handle, watch.dirty.get(handle) || announcedAt);
     if (watch.checking || this.#stopped) return;
     watch.checking = true;
     // Whatever else arrives in this turn of the event loop joins the batch.
     setImmediate(() => void this.#check(watch));
   }
 
-  #markAll(watch: ShardWatch): void {
-    for (const handle of watch.listeners.keys()) this.#mark(watch, handle);
+  #markAll(watch: ShardWatch, announcedAt = 0): void {
+    for (const handle of watch.listeners.keys()) this.#mark(watch, handle, announcedAt);
   }
 
   async #check(watch: ShardWatch): Promise<void> {
     try {
       while (watch.dirty.size > 0 && !this.#stopped) {
         const handles: string[] = [];
-        for (const handle of watch.dirty) {
+        const announced: number[] = [];
+        for (const [handle, announcedAt] of watch.dirty) {
           if (handles.length === MAX_BATCH) break;
           watch.dirty.delete(handle);
-          if (watch.listeners.has(handle)) handles.push(handle);
+          if (!watch.listeners.has(handle)) continue;
+          handles.push(handle);
+          announced.push(announcedAt);
         }
         if (handles.length === 0) continue;
         try {
           const heads = await this.#deps.store.readHeads(watch.shard, handles);
           for (const [index, handle] of handles.entries()) {
             const listeners = watch.listeners.get(handle);
-            if (listeners !== undefined) this.#tell(listeners, heads[index]);
+            if (listeners !== undefined) this.#tell(listeners, heads[index], announced[index] as number);
           }
         } catch (err) {
           this.#deps.log.warn({ err, shard: watch.shard.shard }, 'heads cannot be read');
-          for (const handle of handles) watch.dirty.add(handle);
+          for (const [index, handle] of handles.entries()) this.#remark(watch, handle, announced[index] as number);
           watch.retryAt = this.#deps.clock.now() + RETRY_MS;
           return;
         }
@@ -201,10 +209,15 @@ export class HeadWatcher {
     }
   }
 
-  #tell(listeners: ReadonlySet<HeadListener>, head: ShapeHead | undefined): void {
+  /** It could not be looked at: what was known of it before counts. */
+  #remark({ dirty }: ShardWatch, handle: string, announcedAt: number): void {
+    dirty.set(handle, announcedAt || (dirty.get(handle) ?? 0));
+  }
+
+  #tell(listeners: ReadonlySet<HeadListener>, head: ShapeHead | undefined, announcedAt: number): void {
     for (const listener of [...listeners]) {
       try {
-        listener(head);
+        listener(head, announcedAt);
       } catch (err) {
         this.#deps.log.error({ err }, 'a head listener failed');
       }

@@ -2,6 +2,8 @@ import { BEFORE_ALL, type LogOffset } from '@shapecast/log';
 import { silentLogger, type Clock } from '@shapecast/service-kit';
 import type { ShapeHead, ShardId } from '@shapecast/shape-store';
 import { expect, test } from 'vitest';
+import { ownTelemetry } from '@shapecast/telemetry';
+import { ApiTelemetry } from '../telemetry/api-telemetry.ts';
 import type { LogReader } from '../shapes/log-reader.ts';
 import type { HeadListener, HeadWatcher } from './head-watcher.ts';
 import { LiveHub, type LiveOutcome } from './live-hub.ts';
@@ -17,11 +19,12 @@ function openHub(timeoutMs: number) {
   const watcher = {
     onTick: (callback: (now: number) => void) => (tick = callback),
     watch: (_shard: ShardId, _handle: string, listener: HeadListener) => ({
-      recheck: () => listener(HEAD),
+      recheck: () => listener(HEAD, 0),
       close: () => {},
     }),
   } as unknown as HeadWatcher;
-  const hub = new LiveHub({ logs: {} as LogReader, watcher, clock, log: silentLogger }, { timeoutMs });
+  const telemetry = new ApiTelemetry(ownTelemetry(), clock).source('test');
+  const hub = new LiveHub({ logs: {} as LogReader, watcher, telemetry, clock, log: silentLogger }, { timeoutMs });
   const answered: { readonly name: string; readonly atMs: number; readonly outcome: LiveOutcome }[] = [];
   return {
     hub,

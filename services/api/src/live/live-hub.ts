@@ -1,8 +1,10 @@
 import { formatOffset, compareOffsets, type LogOffset } from '@shapecast/log';
-import type { Clock, Logger } from '@shapecast/service-kit';
+import { wallTime, type Clock, type Logger } from '@shapecast/service-kit';
 import type { LogRead, ShapeHead, ShardId } from '@shapecast/shape-store';
 import type { Failure } from '../answers.ts';
 import type { LogReader } from '../shapes/log-reader.ts';
+import type { News } from '../telemetry/news.ts';
+import type { SourceTelemetry, WaitEnd } from '../telemetry/source-telemetry.ts';
 import { FanOut } from './fan-out.ts';
 import type { HeadWatcher, Watch } from './head-watcher.ts';
 import { noNews, type LogAnswer } from './log-answer.ts';
@@ -13,8 +15,8 @@ const READ_RETRY_MS = 250;
 
 /** Why a held request ends. */
 export type LiveOutcome =
-  /** Entries, or at the timeout none. */
-  | { readonly kind: 'answer'; readonly answer: LogAnswer }
+  /** Entries and what is measured of them, or at the timeout none. */
+  | { readonly kind: 'answer'; readonly answer: LogAnswer; readonly news?: News }
   /** The handle died, or its log went backwards. */
   | { readonly kind: 'rotated' }
   /** The offset lies beyond the tail (OF-8). */
@@ -23,6 +25,9 @@ export type LiveOutcome =
   | { readonly kind: 'unreadable' }
   /** The source is not served any more. */
   | { readonly kind: 'ended'; readonly failure: Failure };
+
+/** What lets go of a request: its client left, or it has waited for as long as it may, which is not for long enough. */
+type Release = (end?: 'aborted' | 'timeout') => void;
 
 interface Waiter {
   readonly group: Group;
@@ -55,6 +60,7 @@ interface HubDeps {
   readonly log: Logger;
   /** Shared by the sources of a process; one for itself when absent. */
   readonly fanOut?: FanOut | undefined;
+  readonly telemetry: SourceTelemetry;
   /** Hears for how many milliseconds each request was held. */
   readonly onHeld?: ((ms: number) => void) | undefined;
 }
@@ -128,7 +134,7 @@ export class LiveHub {
    */
   wait(
     target: { readonly shard: ShardId; readonly handle: string; readonly digest: string; readonly offset: LogOffset },
-    onGone: (release: () => void) => void,
+    onGone: (release: Release) => void,
     head?: ShapeHead,
   ): Promise<LiveOutcome> {
     if (this.#ended !== undefined) return Promise.resolve(this.#ended);
@@ -139,8 +145,8 @@ export class LiveHub {
       const waiter: Waiter = { group, since: now, deadline, overdue: false, settle: resolve };
       group.waiters.add(waiter);
       this.#waiting.add(waiter);
-      onGone(() => this.#release(waiter));
-      if (head !== undefined && compareOffsets(head.tail, target.offset) > 0) this.#look(group, head);
+      onGone((end = 'aborted') => this.#release(waiter, end));
+      if (head !== undefined && compareOffsets(head.tail, target.offset) > 0) this.#look(group, head, 0);
       else if (deadline <= now) this.#lastLook(waiter, now);
     });
   }
@@ -171,7 +177,7 @@ export class LiveHub {
   /** The source is not served any more: answers all that are held, and whoever comes later, with `failure`. */
   end(failure: Failure): void {
     this.#ended = { kind: 'ended', failure };
-    for (const group of [...this.#groups.values()]) this.#settleAll(group, this.#ended);
+    for (const group of [...this.#groups.values()]) this.#settleAll(group, this.#ended, 'ended');
   }
 
   #open(target: Pick<Group, 'shard' | 'handle' | 'digest' | 'offset'>): Group {
@@ -185,31 +191,36 @@ export class LiveHub {
       waiters: new Set(),
       parked: false,
       reading: false,
-      watch: this.#deps.watcher.watch(target.shard, target.handle, (head) => this.#look(group, head)),
+      watch: this.#deps.watcher.watch(target.shard, target.handle, (head, announcedAt) => {
+        this.#look(group, head, announcedAt);
+      }),
     };
     this.#groups.set(key, group);
     return group;
   }
 
-  #look(group: Group, head: ShapeHead | undefined): void {
+  #look(group: Group, head: ShapeHead | undefined, announcedAt: number): void {
     if (group.reading) return;
-    if (head === undefined || head.state === 'dead') return this.#settleAll(group, { kind: 'rotated' });
+    if (head === undefined || head.state === 'dead') return this.#settleAll(group, { kind: 'rotated' }, 'ended');
     const order = compareOffsets(head.tail, group.offset);
-    if (order > 0) return void this.#read(group, head);
+    if (order > 0) return void this.#read(group, head, announcedAt);
     // Also when it was not so before: a store that went back is applied to again, with the same offsets (spec R 12.5.1, 14.6).
-    if (order < 0) return this.#settleAll(group, { kind: 'beyond' });
+    if (order < 0) return this.#settleAll(group, { kind: 'beyond' }, 'ended');
     group.parked = true;
     if (this.#overdue.size === 0) return;
     const due = [...group.waiters].filter((waiter) => waiter.overdue);
-    if (due.length > 0) this.#settle(group, due, { kind: 'answer', answer: noNews(head) });
+    if (due.length === 0) return;
+    this.#deps.telemetry.wakeups.timeout.add(due.length);
+    this.#settle(group, due, { kind: 'answer', answer: noNews(head) }, this.draining ? 'drain' : 'timeout');
   }
 
-  async #read(group: Group, head: ShapeHead): Promise<void> {
+  async #read(group: Group, head: ShapeHead, announcedAt: number): Promise<void> {
     group.reading = true;
     try {
       const answer = await this.#deps.logs.answer(group.shard, head, group.offset, true);
       if (answer.entries) {
-        this.#settleAll(group, { kind: 'answer', answer });
+        const news = this.#measured(group, answer, announcedAt);
+        this.#settleAll(group, { kind: 'answer', answer, news }, 'data');
         return;
       }
       // The tail moved and yet there is nothing: the shape is being taken down. The next look will tell.
@@ -217,19 +228,34 @@ export class LiveHub {
     } catch (err) {
       this.#deps.log.warn({ err, handle: group.handle }, 'log cannot be read');
       if (group.parked) this.#deps.clock.after(READ_RETRY_MS, () => group.watch.recheck());
-      else this.#settleAll(group, { kind: 'unreadable' });
+      else this.#settleAll(group, { kind: 'unreadable' }, 'ended');
     } finally {
       group.reading = false;
     }
   }
 
-  #settleAll(group: Group, outcome: LiveOutcome): void {
-    this.#settle(group, [...group.waiters], outcome);
+  /** Once for all requests that the answer is for. */
+  #measured(group: Group, answer: LogAnswer, announcedAt: number): News {
+    const { telemetry, clock } = this.#deps;
+    const { parked: awaited, waiters } = group;
+    const news = { note: answer.upToDate ? answer.head.note : undefined, announcedAt, awaited };
+    telemetry.coalesced.add(Math.max(0, waiters.size - 1));
+    // News that were there when the request came have woken nobody.
+    if (!awaited) return news;
+    telemetry.visible(news, wallTime(clock));
+    telemetry.wakeups[announcedAt > 0 ? 'notification' : 'poll'].add(waiters.size);
+    if (announcedAt === 0) telemetry.pollRecovered.add();
+    return news;
   }
 
-  #settle(group: Group, waiters: readonly Waiter[], outcome: LiveOutcome): void {
+  #settleAll(group: Group, outcome: LiveOutcome, end: WaitEnd): void {
+    this.#settle(group, [...group.waiters], outcome, end);
+  }
+
+  #settle(group: Group, waiters: readonly Waiter[], outcome: LiveOutcome, end: WaitEnd): void {
+    const now = this.#deps.clock.now();
     // Taken out first: whoever comes from now on makes a new group.
-    for (const waiter of waiters) this.#forget(waiter);
+    for (const waiter of waiters) this.#forget(waiter, now, end);
     if (group.waiters.size === 0) this.#close(group);
     this.#fanOut.deliver(this.#source, waiters, outcome);
   }
@@ -241,7 +267,7 @@ export class LiveHub {
     }
     for (const waiter of this.#overdue) {
       if (waiter.deadline > now) break;
-      this.#settle(waiter.group, [waiter], { kind: 'unreadable' });
+      this.#settle(waiter.group, [waiter], { kind: 'unreadable' }, 'ended');
     }
   }
 
@@ -254,15 +280,18 @@ export class LiveHub {
     waiter.group.watch.recheck();
   }
 
-  #release(waiter: Waiter): void {
-    this.#forget(waiter);
+  #release(waiter: Waiter, end: WaitEnd): void {
+    this.#forget(waiter, this.#deps.clock.now(), end);
     if (waiter.group.waiters.size === 0) this.#close(waiter.group);
   }
 
-  #forget(waiter: Waiter): void {
+  #forget(waiter: Waiter, now: number, end: WaitEnd): void {
     this.#waiting.delete(waiter);
     this.#overdue.delete(waiter);
-    if (waiter.group.waiters.delete(waiter)) this.#deps.onHeld?.(this.#deps.clock.now() - waiter.since);
+    if (!waiter.group.waiters.delete(waiter)) return;
+    const ms = now - waiter.since;
+    this.#deps.telemetry.waits[end].record(ms);
+    this.#deps.onHeld?.(ms);
   }
 
   #close(group: Group): void {

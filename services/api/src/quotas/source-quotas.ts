@@ -7,19 +7,24 @@ import { RecentRate, TokenBucket } from './token-bucket.ts';
 /** Those of a source's limits that API pods hold. */
 type Amount = 'concurrentInitial' | 'concurrentExisting' | 'parkedReaders';
 type Rate = 'requestsPerSecond' | 'egressBytesPerSecond' | 'newShapesPerSecond';
-type Axis = Amount | Rate;
+export type Axis = Amount | Rate;
 
 interface QuotaDeps {
   /** Living API processes, this one included: each holds its share of a limit. */
   readonly processes: () => number;
   /** What counts against the amounts at the moment. */
   readonly used: () => Readonly<Record<Amount, number>>;
+  /** Hears of everything that is refused. */
+  readonly onRefused?: (axis: Axis) => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 const RATES = ['requestsPerSecond', 'egressBytesPerSecond', 'newShapesPerSecond'] as const;
 const AMOUNTS = ['concurrentInitial', 'concurrentExisting', 'parkedReaders'] as const;
+
+/** Everything that may have a limit here. */
+export const AXES: readonly Axis[] = [...AMOUNTS, ...RATES];
 
 const WHAT: Readonly<Record<Rate, string>> = {
   requestsPerSecond: 'requests in a second',
@@ -108,16 +113,23 @@ export class SourceQuotas {
 
   /** Of the axes that have a limit. */
   report(): NonNullable<SourceUsage['quotas']> {
-    const now = this.#deps.clock.now();
-    const used = this.#deps.used();
     const all: Record<string, { used: number; limit: number; refused: number }> = {};
-    const add = (axis: Axis, value: () => number) => {
-      const limit = this.share(axis);
-      if (limit !== undefined) all[axis] = { used: value(), limit, refused: this.#refused.get(axis)?.count ?? 0 };
-    };
-    for (const axis of AMOUNTS) add(axis, () => used[axis]);
-    for (const axis of RATES) add(axis, () => this.#buckets.get(axis)?.recent.perSecond(now) ?? 0);
+    for (const axis of AXES) {
+      const usage = this.usage(axis);
+      if (usage !== undefined) all[axis] = { ...usage, refused: this.#refused.get(axis)?.count ?? 0 };
+    }
     return all;
+  }
+
+  /** What counts against a limit in this process, and its share of it; undefined when there is no limit. */
+  usage(axis: Axis): { readonly used: number; readonly limit: number } | undefined {
+    const limit = this.share(axis);
+    if (limit === undefined) return undefined;
+    return { used: isAmount(axis) ? this.#deps.used()[axis] : this.#perSecond(axis), limit };
+  }
+
+  #perSecond(axis: Rate): number {
+    return this.#buckets.get(axis)?.recent.perSecond(this.#deps.clock.now()) ?? 0;
   }
 
   #take(axis: Rate): Failure | undefined {
@@ -152,6 +164,7 @@ export class SourceQuotas {
     const now = clock.now();
     const known = this.#refused.get(axis) ?? { count: 0, toldAt: -Infinity };
     known.count += 1;
+    this.#deps.onRefused?.(axis);
     this.#refused.set(axis, known);
     if (now - known.toldAt < EVENT_MS) return;
     known.toldAt = now;
@@ -171,4 +184,8 @@ export class SourceQuotas {
   #spread(): number {
     return Math.floor(this.#deps.clock.random() * 5);
   }
+}
+
+function isAmount(axis: Axis): axis is Amount {
+  return (AMOUNTS as readonly Axis[]).includes(axis);
 }

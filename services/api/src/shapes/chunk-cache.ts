@@ -1,4 +1,5 @@
 import type { LogOffset } from '@shapecast/log';
+import type { Counter } from '@shapecast/telemetry';
 import type { Body } from './body.ts';
 import { SharedBody } from './shared-body.ts';
 
@@ -10,6 +11,12 @@ interface ChunkCacheOptions {
   readonly maxBytes: number;
   /** What a body is counted as until its size is known: the size at which chunks close. */
   readonly expectedBytes: number;
+}
+
+/** How often a body was here already, and how often it was not. */
+interface ChunkCounts {
+  readonly hits: Counter;
+  readonly misses: Counter;
 }
 
 interface Entry {
@@ -39,12 +46,14 @@ const ENTRY_BYTES = 1024;
  */
 export class ChunkCache {
   readonly #options: ChunkCacheOptions;
+  readonly #counts: ChunkCounts | undefined;
   /** Least recently used first. */
   readonly #entries = new Map<string, Entry>();
   #bytes = 0;
 
-  constructor(options: ChunkCacheOptions) {
+  constructor(options: ChunkCacheOptions, counts?: ChunkCounts) {
     this.#options = options;
+    this.#counts = counts;
   }
 
   /** Bytes counted against the bound. */
@@ -87,7 +96,9 @@ export class ChunkCache {
   /** The body under `key`, complete or being read. */
   take(key: string): Body | undefined {
     const entry = this.#entries.get(key);
-    return entry && this.#lease(entry);
+    if (entry === undefined) return undefined;
+    this.#counts?.hits.add();
+    return this.#lease(entry);
   }
 
   /**
@@ -118,6 +129,7 @@ export class ChunkCache {
   }
 
   #add(key: string, end: LogOffset, keep: boolean, size: number): Entry | undefined {
+    this.#counts?.misses.add();
     if (!this.#makeRoom(size)) return undefined;
     const abort = new AbortController();
     const entry = { key, end, body: new SharedBody(), keep, abort, size, readers: 0, dropped: false };

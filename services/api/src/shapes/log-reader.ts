@@ -1,6 +1,7 @@
 import { ShapecastError } from '@shapecast/errors';
 import { compareOffsets, formatOffset, type LogOffset } from '@shapecast/log';
 import type { LogRead, ShapeHead, ShardId } from '@shapecast/shape-store';
+import type { Counter } from '@shapecast/telemetry';
 import { bodyPart, isComplete, logAnswer, type LogAnswer } from '../live/log-answer.ts';
 import { streamedBody, wholeBody, type Body } from './body.ts';
 import type { SourceChunks } from './chunk-cache.ts';
@@ -12,6 +13,8 @@ const READ_BYTES = 256 * 1024;
 interface LogReaderDeps {
   readonly store: ShapeData;
   readonly cache: SourceChunks;
+  /** Reads that were shared. */
+  readonly coalesced: Counter;
 }
 
 /** Reads logs in parts, and makes bodies of them that are shared wherever the same bytes answer several requests. */
@@ -45,6 +48,8 @@ export class LogReader {
       const over = () => void this.#firstReads.delete(key);
       read.then(over, over);
       this.#firstReads.set(key, read);
+    } else {
+      this.#deps.coalesced.add();
     }
     return logAnswer(head, after, await read, live);
   }

@@ -10,6 +10,7 @@ import type { LiveHub } from '../live/live-hub.ts';
 import type { SourceState } from '../source-state.ts';
 import { withoutPromise } from '../stale-source.ts';
 import type { SubsetReader } from '../subset/subset-reader.ts';
+import type { News } from '../telemetry/news.ts';
 import type { Body } from './body.ts';
 import type { LogReader } from './log-reader.ts';
 import type { SchemaHeaders } from './schema-headers.ts';
@@ -194,10 +195,11 @@ export class ShapeReader {
     { end, upToDate }: Pick<LogAnswer, 'end' | 'upToDate'>,
     context: ReadContext,
     open: () => Body,
+    news?: News,
   ): Answer {
     const etag = entityTag(target.handle, request.offset, end);
     if (matchesTag(context.ifNoneMatch, etag)) return { kind: 'not-modified', target, end, upToDate, etag };
-    return { kind: 'log', target, end, upToDate, etag, hasData: true, body: open() };
+    return { kind: 'log', target, end, upToDate, etag, hasData: true, body: open(), news };
   }
 
   /** Nothing but `up-to-date`, which is never the same twice (CA-3). */
@@ -233,10 +235,10 @@ export class ShapeReader {
     const outcome = await this.#deps.hub.wait(place, (release) => context.onGone(release), head);
     switch (outcome.kind) {
       case 'answer': {
-        const { answer } = outcome;
+        const { answer, news } = outcome;
         if (!answer.entries) return this.#withoutNews(target, request.offset, answer);
         const open = () => this.#deps.logs.body(target.shard, after, answer);
-        return this.#withEntries(target, request, answer, context, open);
+        return this.#withEntries(target, request, answer, context, open, news);
       }
       case 'rotated':
         return this.#deps.resolver.successor(target);

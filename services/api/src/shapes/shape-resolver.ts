@@ -40,6 +40,8 @@ export type Resolution =
 /** A signal that is only made when something waits with it: most requests never wait. */
 export interface Cancellable {
   readonly signal: AbortSignal;
+  /** A shape is about to be made for it: the trace that the snapshot becomes a part of, if there is one. */
+  onCreate?(): string | undefined;
 }
 
 /** A shape that a request means, and the shard it belongs to. */
@@ -174,7 +176,7 @@ export class ShapeResolver {
     const placed = await this.place(params, 'verified');
     if ('answer' in placed) return { kind: 'answer', answer: placed.answer };
     const { shard } = placed;
-    const made = await this.#getOrCreate(placed, params.compaction);
+    const made = await this.#getOrCreate(placed, params.compaction, waiting);
     if ('kind' in made) return { kind: 'answer', answer: made };
     const { handle, created } = made;
     // The owner of the shard would notice by itself, only later.
@@ -187,6 +189,7 @@ export class ShapeResolver {
   async #getOrCreate(
     { shape, shard }: Placed,
     compaction: boolean,
+    waiting: Cancellable,
   ): Promise<{ readonly handle: string; readonly created: boolean } | Failure> {
     const { store, creations } = this.#deps;
     const { digest, definition, fingerprint } = shape;
@@ -198,7 +201,7 @@ export class ShapeResolver {
     this.#creating.add(key);
     let created = false;
     try {
-      const made = await store.getOrCreate(shard, request);
+      const made = await store.getOrCreate(shard, { ...request, traceparent: waiting.onCreate?.() });
       created = made.created;
       return made;
     } finally {

@@ -24,6 +24,8 @@ import { SnapshotReader } from '../shapes/snapshot-reader.ts';
 import { StreamEnd } from '../shapes/stream-end.ts';
 import { TableMemory } from '../shapes/table-memory.ts';
 import { SourceState } from '../source-state.ts';
+import type { ApiTelemetry } from '../telemetry/api-telemetry.ts';
+import type { SourceTelemetry } from '../telemetry/source-telemetry.ts';
 import { SubsetReader } from '../subset/subset-reader.ts';
 import { SubsetSource } from '../subset/subset-source.ts';
 
@@ -33,6 +35,7 @@ export interface SharedParts {
   readonly room: StoreRoom;
   readonly cache: ChunkCache;
   readonly fanOut: FanOut;
+  readonly telemetry: ApiTelemetry;
   readonly clock: Clock;
 }
 
@@ -54,6 +57,7 @@ export interface SourceRules {
   readonly creations: Creations;
   readonly park: () => Failure | undefined;
   readonly onHeld: (ms: number) => void;
+  readonly telemetry: SourceTelemetry;
 }
 
 /** All that serves one source. */
@@ -61,6 +65,8 @@ export interface Assembled extends ShapeService {
   readonly source: SourceState;
   readonly journal: RotationJournal;
   readonly check: StoreCheck;
+  /** Shapes that somebody waits for, or read within the last minute. */
+  readonly activeShapes: () => number;
   /** Until `signal` aborts. */
   run(signal: AbortSignal): Promise<unknown>;
   /** Lets go of what `run` does not. */
@@ -75,7 +81,7 @@ const SUBSET_FRAME_TIMEOUT_MS = 45_000;
 export function assemble(
   messaging: Messaging,
   shared: SharedParts & { readonly log: Logger },
-  { creations, park, onHeld }: SourceRules,
+  { creations, park, onHeld, telemetry }: SourceRules,
   options: ServingOptions & { readonly source: string; readonly stateRefreshMs?: number },
 ): Assembled {
   const { clock, log, room, fanOut } = shared;
@@ -90,9 +96,9 @@ export function assemble(
   const watcher = new HeadWatcher({ store, hints, clock, log }, { pollMs: options.notifyPollMs });
   const cache = shared.cache.of(options.source);
   const data = endDamagedShapes({ store, hints, log });
-  const logs = new LogReader({ store: data, cache });
+  const logs = new LogReader({ store: data, cache, coalesced: telemetry.coalesced });
   const hub = new LiveHub(
-    { logs, watcher, clock, log, fanOut, onHeld },
+    { logs, watcher, clock, log, fanOut, telemetry, onHeld },
     { timeoutMs: options.longPollTimeoutMs, source: options.source },
   );
   const source = new SourceState(
@@ -130,6 +136,7 @@ export function assemble(
   );
   return {
     ...{ source, journal, check, hub, reader, deleter },
+    activeShapes: () => reads.active,
     run: (signal) => Promise.all([source, journal, handles, reads, check].map((part) => part.run(signal))),
     stop() {
       watcher.stop();

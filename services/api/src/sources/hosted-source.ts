@@ -46,6 +46,7 @@ export class HostedSource implements SourceComponent {
     this.#remove?.();
     this.gone();
     await this.api.rest();
+    this.api.close();
   }
 
   update({ settings: { state, limits }, api }: Source): boolean {

@@ -65,14 +65,18 @@ export class OneSource implements ProcessSources {
     this.#api.drain(spreadMs);
   }
 
+  /** Not that the source is active: shapes that exist are served whatever is missing, by every pod (deployment H20). */
+  get able(): boolean {
+    const { assembled } = this.#api;
+    return assembled !== undefined && assembled.check.refusal === undefined;
+  }
+
   report(): SourcesReport {
     const api = this.#api;
     const { assembled } = api;
-    const { source, check } = assembled ?? {};
+    const { source } = assembled ?? {};
     const stale = source?.stale;
     return {
-      // Not that the source is active: shapes that exist are served whatever is missing, by every pod (deployment H20).
-      able: assembled !== undefined && check?.refusal === undefined,
       status: stale === undefined ? api.status() : 'stale',
       stale,
       shedding: source?.shedding,

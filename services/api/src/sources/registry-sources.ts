@@ -52,7 +52,7 @@ export class RegistrySources implements ProcessSources {
     this.#parts = parts;
     this.#options = options;
     this.#edge = options.edgeSecrets.length === 0 ? undefined : new Secrets(options.edgeSecrets);
-    this.#unknown = decoy(parts.clock, this.#edge);
+    this.#unknown = decoy(parts.clock, this.#edge, parts.telemetry);
     const { clock, log } = parts;
     this.#host = new SourceHost({ create: (source) => this.#create(source), clock, log });
   }
@@ -86,8 +86,7 @@ export class RegistrySources implements ProcessSources {
     const cancel = clock.after(this.#options.readyTimeoutMs, () => given.abort(new Error('it takes too long')));
     try {
       if (this.#catalog?.known !== true) await this.#whenKnown({}, given.signal);
-      const able = this.#able();
-      if (asked === undefined) return able ? 'active' : 'starting';
+      if (asked === undefined) return this.able ? 'active' : 'starting';
       // Whether there is such a source cannot be said yet.
       if (this.#catalog?.known !== true) return 'starting';
       const front = this.#find(asked);
@@ -102,6 +101,12 @@ export class RegistrySources implements ProcessSources {
 
   drain(spreadMs: number): void {
     for (const { component } of this.#host.places()) component?.api.drain(spreadMs);
+  }
+
+  get able(): boolean {
+    return (
+      this.#catalog?.known === true && this.#parts.messaging()?.connected() === true && this.#parts.store.connected()
+    );
   }
 
   report(): SourcesReport {
@@ -126,19 +131,12 @@ export class RegistrySources implements ProcessSources {
       serving[id] = { status: api.status(), missing: api.missing, incarnation, ...api.usage() };
     }
     return {
-      able: this.#able(),
-      status: this.#able() ? 'active' : 'starting',
+      status: this.able ? 'active' : 'starting',
       sources: { declared: states, lost: this.#lost.size, serving: named, problems },
       serving,
       apiProcesses: processes(),
       ...{ held, inProgress, permits: pool.used },
     };
-  }
-
-  #able(): boolean {
-    return (
-      this.#catalog?.known === true && this.#parts.messaging()?.connected() === true && this.#parts.store.connected()
-    );
   }
 
   async #whenKnown(query: Params, signal: AbortSignal): Promise<SourceFront | undefined> {

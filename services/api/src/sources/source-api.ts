@@ -7,7 +7,8 @@ import type { Exchange } from '../http/exchange.ts';
 import type { HealthStatus } from '../http/other-routes.ts';
 import type { ShapeService } from '../http/shape-route.ts';
 import { Permits, type PermitPool } from '../permits.ts';
-import { SourceQuotas } from '../quotas/source-quotas.ts';
+import { AXES, SourceQuotas, type Axis } from '../quotas/source-quotas.ts';
+import type { SourceTelemetry } from '../telemetry/source-telemetry.ts';
 import { assemble, type Assembled, type ServingOptions, type SharedParts } from './assemble.ts';
 import { DRAINING, SourceEnded, type SourceFront } from './source-front.ts';
 
@@ -59,6 +60,7 @@ export class SourceApi implements SourceFront {
   #refusal: Failure | undefined;
   /** The process is about to stop. */
   #stopping = false;
+  #telemetry: SourceTelemetry | undefined;
   readonly #waiting = new Set<Exchange>();
   #inProgress = 0;
   #lastUsed: number;
@@ -71,8 +73,26 @@ export class SourceApi implements SourceFront {
     this.log = parts.log;
     this.#lastUsed = parts.clock.now();
     const { processes, clock, log } = parts;
-    this.quotas = new SourceQuotas({ processes, used: () => this.#used(), clock, log }, options.limits);
+    const onRefused = (axis: Axis) => this.telemetry.refused(axis);
+    this.quotas = new SourceQuotas({ processes, used: () => this.#used(), onRefused, clock, log }, options.limits);
     this.permits = new Permits(parts.pool, (kind) => this.quotas.share(AMOUNTS[kind]) ?? Infinity);
+  }
+
+  /** Made when it is first needed: most of many sources have nobody who asks. */
+  get telemetry(): SourceTelemetry {
+    if (this.#telemetry !== undefined) return this.#telemetry;
+    const telemetry = this.#parts.telemetry.source(this.id);
+    this.#telemetry = telemetry;
+    telemetry.watch(
+      {
+        waiting: () => this.assembled?.hub.held ?? 0,
+        activeShapes: () => this.assembled?.activeShapes(),
+        stale: () => this.assembled && this.assembled.source.stale !== undefined,
+        quota: (axis) => this.quotas.usage(axis),
+      },
+      AXES,
+    );
+    return telemetry;
   }
 
   get id(): string {
@@ -136,6 +156,7 @@ export class SourceApi implements SourceFront {
       },
       park: () => this.quotas.park(),
       onHeld: (ms: number) => void (this.#counters.heldMs += ms),
+      telemetry: this.telemetry,
     };
     const assembled = assemble(messaging, { ...this.#parts, log: this.log }, rules, this.#options);
     const abort = new AbortController();
@@ -177,6 +198,11 @@ export class SourceApi implements SourceFront {
     await serving.running;
   }
 
+  /** The source is no more. */
+  close(): void {
+    this.#telemetry?.close();
+  }
+
   /** Milliseconds since somebody asked for anything. */
   get idleMs(): number {
     return this.#inProgress > 0 ? 0 : this.#parts.clock.now() - this.#lastUsed;
@@ -188,9 +214,14 @@ export class SourceApi implements SourceFront {
 
   usage(): SourceUsage {
     const parked = this.assembled?.hub.held ?? 0;
+    const { serveLagMs, deliveryLagMs } = this.#telemetry ?? {};
     return {
       counters: { ...this.#counters },
-      gauges: { parked, inProgress: this.#inProgress },
+      gauges: {
+        ...{ parked, inProgress: this.#inProgress },
+        ...(serveLagMs === undefined ? {} : { serveLagMs }),
+        ...(deliveryLagMs === undefined ? {} : { deliveryLagMs }),
+      },
       quotas: this.quotas.report(),
     };
   }

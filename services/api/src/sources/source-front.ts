@@ -7,6 +7,7 @@ import type { HealthStatus } from '../http/other-routes.ts';
 import type { ShapeService } from '../http/shape-route.ts';
 import type { Permits } from '../permits.ts';
 import type { SourceQuotas } from '../quotas/source-quotas.ts';
+import type { SourceTelemetry } from '../telemetry/source-telemetry.ts';
 
 /** One source, as requests meet it. */
 export interface SourceFront extends Traffic {
@@ -15,6 +16,8 @@ export interface SourceFront extends Traffic {
   readonly permits: Permits;
   readonly quotas: Pick<SourceQuotas, 'request' | 'overloaded'>;
   readonly log: Logger;
+  /** That of no source for one that is not there. */
+  readonly telemetry: SourceTelemetry;
   /** Why nothing of the source is answered, to whoever was let in. */
   readonly refusal: Failure | undefined;
   /** A request that was let in; its end is told. */

@@ -193,12 +193,22 @@ describe('a source that changes while the process runs', () => {
 
   test('is served as it was for a while when its declaration is lost, and then no more', async () => {
     let later = 0;
-    const clock: Clock = { ...systemClock, now: () => systemClock.now() + later };
+    let hurries = false;
+    const clock: Clock = {
+      ...systemClock,
+      now: () => systemClock.now() + later,
+      after: (ms, callback) => systemClock.after(hurries ? ms / 100 : ms, callback),
+    };
     await start({ sourceIdleMs: 50 }, { clock });
     await fixture.add('acme');
     await fixture.add('bravo');
     const registry = await fixture.messaging.registries.open(SOURCES_BUCKET);
+    for (const id of ['acme', 'bravo']) expect((await fixture.shape(id)).text).toContain(`${id} one`);
+    // The catalog waits for a moment before it says so.
+    hurries = true;
     for (const id of ['acme', 'bravo']) await registry.delete(id);
+    await waitFor(() => (fixture.api.report().sources as { lost: number }).lost === 2);
+    hurries = false;
     for (const id of ['acme', 'bravo']) expect((await fixture.shape(id)).text).toContain(`${id} one`);
     await fixture.add('acme');
     later = 700_000;

@@ -3,6 +3,7 @@ import { openMemoryMessaging, type Messaging } from '@shapecast/messaging';
 import { silentLogger, systemClock, type Clock } from '@shapecast/service-kit';
 import type { ColumnInfo, RelationInfo } from '@shapecast/shape';
 import { openMemoryShapeStore, type ShapeStore } from '@shapecast/shape-store';
+import type { Telemetry } from '@shapecast/telemetry';
 import { createApi, type Api, type ApiOptions } from '../api.ts';
 import { RouterStandIn } from './router-stand-in.ts';
 import { sendTo, type Reply, type SendInit } from './send.ts';
@@ -77,7 +78,12 @@ export class ApiFixture {
 
   constructor(
     options: Partial<ApiOptions> = {},
-    deps: { readonly store?: ShapeStore; readonly messaging?: Messaging; readonly clock?: Clock } = {},
+    deps: {
+      readonly store?: ShapeStore;
+      readonly messaging?: Messaging;
+      readonly telemetry?: Telemetry;
+      readonly clock?: Clock;
+    } = {},
   ) {
     const source = options.source ?? `test${randomUUID().slice(0, 8)}`;
     this.source = source;
@@ -88,7 +94,10 @@ export class ApiFixture {
     this.router.tables.set('public.wide', WIDE);
     this.router.rows.set('items', [[row(1), row(2)]]);
     this.api = createApi(
-      { messaging: this.messaging, store: this.store, clock: deps.clock ?? systemClock, log: silentLogger },
+      {
+        ...{ messaging: this.messaging, store: this.store, telemetry: deps.telemetry },
+        ...{ clock: deps.clock ?? systemClock, log: silentLogger },
+      },
       {
         source,
         ...QUICK_OPTIONS,

@@ -17,7 +17,7 @@ import {
 } from '@shapecast/messaging';
 import { snapshotEndMessage } from '@shapecast/protocol';
 import type { RelationInfo } from '@shapecast/shape';
-import type { LogEntry, ShapeStore, ShardId, ShardMeta } from '@shapecast/shape-store';
+import type { AppliedNote, LogEntry, ShapeStore, ShardId, ShardMeta } from '@shapecast/shape-store';
 
 const SHARDS = 2;
 export const SNAPSHOT_END_JSON = snapshotEndMessage({ xmin: 700n, xmax: 700n, xip: [] });
@@ -181,7 +181,10 @@ export class RouterStandIn {
   }
 
   /** Appends transactions to the shards of the handles, and moves every shard to the last of them. */
-  async commit(transactions: readonly StandInTransaction[], options: { readonly hint?: boolean } = {}): Promise<void> {
+  async commit(
+    transactions: readonly StandInTransaction[],
+    options: { readonly hint?: boolean; readonly note?: AppliedNote } = {},
+  ): Promise<void> {
     const last = transactions.at(-1);
     if (last === undefined) return;
     this.#seq += 1;
@@ -196,17 +199,17 @@ export class RouterStandIn {
           if (handles.get(handle)?.shard !== shard) continue;
           for (const [index, json] of jsons.entries()) {
             const position = { lsn: lsn as Lsn, op: index * 2 };
-            batch.push({ handle, position, xid: 1_000n + lsn, bytes: Buffer.from(json) });
+            batch.push({ handle, position, xid: 1_000n + lsn, bytes: Buffer.from(json), origin: options.note });
           }
         }
       }
-      await this.#append(shard, batch, last.lsn as Lsn);
+      await this.#append(shard, batch, last.lsn as Lsn, options.note?.appliedMs);
       const touched = [...handles].filter(([, id]) => id.shard === shard).map(([handle]) => handle);
       if (options.hint !== false && touched.length > 0) this.hint(this.shard(shard), ...touched);
     }
   }
 
-  async #append(shard: number, entries: readonly LogEntry[], lsn: Lsn): Promise<void> {
+  async #append(shard: number, entries: readonly LogEntry[], lsn: Lsn, appliedMs?: number): Promise<void> {
     const id = this.shard(shard);
     for (;;) {
       const meta = (await this.#store.readMeta(id)) as ShardMeta;
@@ -217,6 +220,7 @@ export class RouterStandIn {
         to: { seq: this.#seq, position, openTxSeq: 0 },
         visible: position,
         watermark: lsn,
+        ...(appliedMs === undefined ? {} : { appliedMs }),
       });
       if (outcome === 'ok') return;
       if (outcome === 'epoch') throw new Error('the stand-in lost a shard');

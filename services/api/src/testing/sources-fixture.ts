@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { openMemoryMessaging, type Messaging, type RegistryEntry } from '@shapecast/messaging';
 import { silentLogger, systemClock, type Clock, type Logger } from '@shapecast/service-kit';
 import { openMemoryShapeStore, type ShapeStore } from '@shapecast/shape-store';
+import type { Telemetry } from '@shapecast/telemetry';
 import { DeclaredSources, sealWith, SOURCES_BUCKET, type AllSeals, type SourceEntry } from '@shapecast/sources';
 import { createApi, type Api, type ApiOptions } from '../api.ts';
 import { ITEMS, QUICK_OPTIONS, row } from './api-fixture.ts';
@@ -23,6 +24,7 @@ export class SourcesFixture {
     deps: {
       readonly clock?: Clock;
       readonly log?: Logger;
+      readonly telemetry?: Telemetry;
       readonly messaging?: Messaging;
       readonly store?: ShapeStore;
       /** Connects then. */
@@ -50,7 +52,7 @@ export class SourcesFixture {
                 await late;
                 return { ...messaging, connected: () => messaging.connected(), close: async () => {} };
               },
-        ...{ store: this.store, seals: { api: seals.api }, clock, log },
+        ...{ store: this.store, seals: { api: seals.api }, telemetry: deps.telemetry, clock, log },
       },
       {
         source: 'unused',

@@ -37,8 +37,8 @@ export class AdminClient {
   }
 
   /** `path` is below `/admin`. */
-  async ask(method: string, path: string, body?: unknown): Promise<Answer> {
-    const { status, answer } = await this.#send(method, path, body);
+  async ask(method: string, path: string, body?: unknown, timeoutMs = TIMEOUT_MS): Promise<Answer> {
+    const { status, answer } = await this.#send(method, path, body, timeoutMs);
     if (status < 400) return answer;
     throw new ShapecastError(status === 503 ? 'NOT_READY' : 'INVALID_REQUEST', refusalText(status, answer), { status });
   }
@@ -61,10 +61,15 @@ export class AdminClient {
     return only.id;
   }
 
-  async #send(method: string, path: string, body?: unknown): Promise<{ status: number; answer: Answer }> {
+  async #send(
+    method: string,
+    path: string,
+    body?: unknown,
+    timeoutMs = TIMEOUT_MS,
+  ): Promise<{ status: number; answer: Answer }> {
     const { fetch: get, signal, clock } = this.#world;
     const late = new AbortController();
-    const cancel = clock.after(TIMEOUT_MS, () => late.abort(new Error('it did not answer in time')));
+    const cancel = clock.after(timeoutMs, () => late.abort(new Error('it did not answer in time')));
     const headers = {
       authorization: `Bearer ${this.#token}`,
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),

@@ -1,4 +1,7 @@
 import { EXIT, secondsOf, textOf, WrongUsage, type Command, type Values, type World } from '../command.ts';
+import { ADMIN_FLAGS } from '../admin/admin-client.ts';
+import { askStages } from '../lag/stages.ts';
+import { stagesText } from './sources-show.ts';
 import { askProcesses, type ProcessReport } from '../lag/ask-processes.ts';
 import { measureLag, type LagReport } from '../lag/measure-lag.ts';
 import { sizeText } from '../output/quantities.ts';
@@ -11,6 +14,7 @@ export const lag: Command = {
   flags: {
     health: { type: 'string', value: 'URLS', about: 'Health ports of processes to ask, too, separated by commas.' },
     timeout: { type: 'string', value: 'SECONDS', about: 'How long the servers may take; 15 unless given.' },
+    ...ADMIN_FLAGS,
     json: { type: 'boolean', about: 'The figures as JSON.' },
     ...SOURCES_FLAGS,
   },
@@ -21,13 +25,14 @@ export const lag: Command = {
     const timeoutMs = secondsOf(values, 'timeout', TIMEOUT_MS);
     const cancel = world.clock.after(timeoutMs, () => late.abort(new Error('the servers did not answer in time')));
     const signal = AbortSignal.any([world.signal, late.signal]);
-    let report: LagReport & { readonly processes: readonly ProcessReport[] };
+    let report: Report;
     try {
       const [found, processes] = await Promise.all([
         measureLag({ ...world, signal }),
         askProcesses(urls, world.fetch, signal),
       ]);
-      report = { ...found, processes };
+      const stages = await askStages(values, { ...world, signal }, found.source);
+      report = { ...found, stages, processes };
     } catch (error) {
       if (!late.signal.aborted) throw error;
       world.err('The servers did not answer in time: shapecast doctor says which one.');
@@ -35,21 +40,23 @@ export const lag: Command = {
     } finally {
       cancel();
     }
-    const { postgres, stream, shards, processes } = report;
+    const { postgres, stream, stages, shards, processes } = report;
     if ('unset' in postgres && 'unset' in stream && processes.length === 0) {
       throw new WrongUsage('There is nothing to look at: set DATABASE_URL, SHAPECAST_NATS_URL, SHAPECAST_REDIS_URL.');
     }
     if (values['json'] === true) world.out(JSON.stringify(report, undefined, 2));
     else print(report, world);
-    const failed = [postgres, stream, shards].some((part) => 'problem' in part);
+    const failed = [postgres, stream, stages, shards].some((part) => 'problem' in part);
     return failed ? EXIT.failed : EXIT.ok;
   },
 };
 
-function print(
-  { source, postgres, stream, shards, processes }: LagReport & { readonly processes: readonly ProcessReport[] },
-  { out }: World,
-) {
+type Report = LagReport & {
+  readonly stages: Awaited<ReturnType<typeof askStages>>;
+  readonly processes: readonly ProcessReport[];
+};
+
+function print({ source, postgres, stream, stages, shards, processes }: Report, { out }: World) {
   out(`source    ${source}`);
   if ('wal' in postgres) {
     const { wal, confirmed, unconfirmedBytes, retainedBytes } = postgres;
@@ -64,6 +71,7 @@ function print(
       `stream    incarnation ${incarnation}, written by ${leader}, record ${lastSeq}, tells up to ${lsn}${behind}, ${sizeText(bytes)}`,
     );
   } else out(`stream    ${reasonOf(stream)}`);
+  out(`stages    ${'problem' in stages || 'unset' in stages ? reasonOf(stages) : stagesText(stages)}`);
   if ('each' in shards) {
     const rows = shards.each.map((shard) => [
       String(shard.shard),

@@ -3,6 +3,14 @@ import { EXIT, type Command } from '../command.ts';
 import { durationText, numberText, rateText, sizeText } from '../output/quantities.ts';
 import { table } from '../output/table.ts';
 
+/** How long the latest changes took, in milliseconds; what nobody tells of is left out. */
+export interface StageLag {
+  readonly publishMs?: number;
+  readonly applyMs?: number;
+  readonly serveMs?: number;
+  readonly totalMs?: number;
+}
+
 /** What of a source's summary is used here. */
 export interface Summary {
   readonly id: string;
@@ -15,6 +23,7 @@ export interface Summary {
   readonly incarnation?: number;
   readonly routers: number;
   readonly unownedShards?: number;
+  readonly lag: StageLag;
   readonly usage: {
     readonly rates: Readonly<Record<string, number>>;
     readonly usage: { readonly gauges?: Readonly<Record<string, number>> };
@@ -51,12 +60,15 @@ function report(sources: readonly Summary[], out: (text: string) => void): void 
     'wal kept',
     'problem',
   ];
-  const rows = sources.map(({ id, status, origin, problem = '', usage: { rates, usage } }) => {
+  const rows = sources.map(({ id, status, origin, problem = '', lag: { totalMs }, usage: { rates, usage } }) => {
     const { gauges = {} } = usage;
-    const lagMs = gauges['applyLagMs'] ?? gauges['publishLagMs'];
     return [
       ...[id, status, origin, rateText(rates['changes']), rateText(rates['requests'])],
-      ...[lagMs === undefined ? '-' : durationText(lagMs), numberText(gauges['shapes']), numberText(gauges['parked'])],
+      ...[
+        totalMs === undefined ? '-' : durationText(totalMs),
+        numberText(gauges['shapes']),
+        numberText(gauges['parked']),
+      ],
       ...[gauges['retainedWalBytes'] === undefined ? '-' : sizeText(gauges['retainedWalBytes']), problem],
     ];
   });

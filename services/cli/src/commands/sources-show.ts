@@ -2,7 +2,7 @@ import { ADMIN_FLAGS, AdminClient, sourcePath } from '../admin/admin-client.ts';
 import { EXIT, requiredArgument, type Command } from '../command.ts';
 import { durationText, numberText, rateText, sizeText } from '../output/quantities.ts';
 import { table } from '../output/table.ts';
-import type { Summary } from './sources-list.ts';
+import type { StageLag, Summary } from './sources-list.ts';
 
 /** What of the details is used here. */
 interface Details extends Summary {
@@ -62,7 +62,6 @@ function report(source: Details, out: (text: string) => void): void {
 function facts({ usage: { rates, usage }, ...source }: Details): readonly (readonly string[])[] {
   const { gauges = {} } = usage;
   const size = (name: string) => (gauges[name] === undefined ? '-' : sizeText(gauges[name]));
-  const lag = (name: string) => (gauges[name] === undefined ? '-' : durationText(gauges[name]));
   const { database, access, stream } = source;
   return [
     ['source', source.id],
@@ -77,7 +76,7 @@ function facts({ usage: { rates, usage }, ...source }: Details): readonly (reado
     ['changes', rateText(rates['changes'])],
     ['entries', rateText(rates['entries'])],
     ['requests', `${rateText(rates['requests'])}, ${numberText(gauges['parked'])} waiting`],
-    ['lag', `stored ${lag('publishLagMs')}, visible ${lag('applyLagMs')}`],
+    ['lag', stagesText(source.lag)],
     ['shapes', numberText(gauges['shapes'])],
     ['redis', size('redisBytes')],
     ['wal kept', size('retainedWalBytes')],
@@ -85,6 +84,12 @@ function facts({ usage: { rates, usage }, ...source }: Details): readonly (reado
       ? []
       : [['tx stream', `${stream.lastSeq - stream.firstSeq + 1} records, ${sizeText(stream.bytes)}`]]),
   ];
+}
+
+/** Such as `published 40 ms, applied 20 ms, served 5 ms, in all 65 ms`. */
+export function stagesText({ publishMs, applyMs, serveMs, totalMs }: StageLag): string {
+  const text = (ms: number | undefined) => (ms === undefined ? '-' : durationText(ms));
+  return `published ${text(publishMs)}, applied ${text(applyMs)}, served ${text(serveMs)}, in all ${text(totalMs)}`;
 }
 
 function accessText({ secrets, tokens, insecure }: NonNullable<Details['access']>): string {

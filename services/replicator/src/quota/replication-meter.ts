@@ -2,6 +2,7 @@ import type { Lsn, TransactionPart } from '@shapecast/log';
 import type { SourceUsage } from '@shapecast/messaging';
 import { emitEvent, wallTime, type Clock, type Logger } from '@shapecast/service-kit';
 import { endOf } from '../packing.ts';
+import type { ReplicatorMetrics } from '../telemetry/replicator-metrics.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 /** What one source may replicate in a second; undefined for no limit. */
@@ -11,10 +12,11 @@ export interface ReplicationLimits {
 }
 
 type Axis = keyof ReplicationLimits;
-const AXES = ['changesPerSecond', 'publishBytesPerSecond'] as const satisfies readonly Axis[];
+export const AXES = ['changesPerSecond', 'publishBytesPerSecond'] as const satisfies readonly Axis[];
 const UNITS: Readonly<Record<Axis, string>> = { changesPerSecond: 'row changes', publishBytesPerSecond: 'bytes' };
 
 interface MeterDeps {
+  readonly metrics?: ReplicatorMetrics | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -60,10 +62,14 @@ export class ReplicationMeter {
     for (const axis of AXES) {
       if (this.#buckets[axis].debtMs === 0) continue;
       this.#held[axis] += 1;
+      this.#deps.metrics?.limited(axis);
       // Until it is over.
       this.#heldBack = { axis, at: Infinity };
       this.#tell(axis);
-      if (!(await this.#buckets[axis].wait(signal))) return false;
+      const pause = this.#deps.metrics?.paused('limit');
+      pause?.begin();
+      const passed = await this.#buckets[axis].wait(signal).finally(() => pause?.end());
+      if (!passed) return false;
       this.#heldBack = { axis, at: this.#deps.clock.now() };
     }
     const changes = parts.reduce((sum, part) => sum + part.changes.length, 0);
@@ -82,6 +88,7 @@ export class ReplicationMeter {
     // The clock of another machine: a difference below nothing is one of the clocks.
     this.#lagMs = Math.max(0, Math.round(wallTime(this.#deps.clock) - this.#sample.commitMs));
     this.#sample = undefined;
+    this.#deps.metrics?.publishLag(this.#lagMs);
   }
 
   /** A leadership has ended; what was on its way is the business of the next one. */

@@ -20,7 +20,7 @@ async function guarded() {
       state.looks += 1;
       if (state.gone) return undefined;
       const [walLsn, start] = [1_000n as Lsn, (1_000n - state.keptBytes) as Lsn];
-      return { walLsn, confirmedLsn: start, restartLsn: start, locked: false };
+      return { walLsn, confirmedLsn: start, restartLsn: start, locked: false, walStatus: 'reserved' };
     },
     drop: async () => undefined,
   };

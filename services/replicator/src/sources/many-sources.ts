@@ -9,6 +9,7 @@ import {
 } from '@shapecast/service-kit';
 import type { ShapeStore } from '@shapecast/shape-store';
 import { DeclaredSources, SourceCatalog, type AllSeals, type Source } from '@shapecast/sources';
+import type { ProcessTelemetry } from '@shapecast/telemetry';
 import { natsOptions } from '../nats-options.ts';
 import { Placement } from '../placement/placement.ts';
 import { Roster } from '../placement/roster.ts';
@@ -18,7 +19,7 @@ import { WorkerPool } from '../workers/worker-pool.ts';
 import { ProblemRecords } from './problem-records.ts';
 import { Removals } from './removals.ts';
 import type { ReplicationConfig } from './source-replication.ts';
-import { SourcesFile } from './sources-file.ts';
+import { SourcesFile, watchSourcesFile } from './sources-file.ts';
 
 interface ManyDeps {
   readonly log: ProcessLog;
@@ -26,6 +27,7 @@ interface ManyDeps {
   /** Removals need it; closed with this. */
   readonly store: ShapeStore | undefined;
   readonly env: Environment;
+  readonly telemetry: ProcessTelemetry;
 }
 
 const LOOK_MS = 1_000;
@@ -65,6 +67,7 @@ export class ManySources implements Component {
       {
         clock: systemClock,
         log: deps.log.log,
+        telemetry: deps.telemetry,
         spawn: (name, onTold) => {
           const data: SourceWorkerData = { holder, name };
           return startSourceThread({ entry, data, heapBytes }, onTold);
@@ -118,7 +121,7 @@ export class ManySources implements Component {
     const roster = new Roster(all, holder);
     this.#catalog = catalog;
     this.#roster = roster;
-    this.#problems = new ProblemRecords(all, holder);
+    this.#problems = new ProblemRecords({ ...all, telemetry: this.#deps.telemetry }, holder);
     this.#removals = new Removals({ ...deps, messaging, declared, store }, { holder, env });
     this.#placement = new Placement(
       {
@@ -135,7 +138,12 @@ export class ManySources implements Component {
     if (sourcesFile !== undefined) {
       const key = env['SHAPECAST_SOURCES_KEY'] ?? '';
       const others = () => roster.files;
-      this.#file = new SourcesFile({ ...all, declared, others }, { path: sourcesFile, env, key });
+      const file = new SourcesFile(
+        { ...all, declared, others, isLost: (id) => catalog.isLost(id) },
+        { path: sourcesFile, env, key },
+      );
+      watchSourcesFile(this.#deps.telemetry.metrics, () => file.report);
+      this.#file = file;
     }
     const record = () => {
       const file = this.#file?.version;
@@ -222,6 +230,7 @@ export class ManySources implements Component {
     void this.#removals?.end(id);
     this.#metered.get(id)?.();
     this.#metered.delete(id);
+    this.#deps.telemetry.forgetSource(id);
   }
 
   /** What keeps sources from being replicated is told to the others by whoever knows it. */

@@ -4,6 +4,7 @@ import {
   openPgGuardedSlot,
   openPgSourceDatabase,
   permitLimits,
+  type PublicationAction,
   type SourceDatabase,
 } from '@shapecast/change-source';
 import { ShapecastError } from '@shapecast/errors';
@@ -26,11 +27,15 @@ import {
   type HealthReport,
   type ProcessLog,
 } from '@shapecast/service-kit';
+import type { Telemetry } from '@shapecast/telemetry';
 import type { ReplicatorConfig } from '../config.ts';
-import { ReplicationMeter, type ReplicationLimits } from '../quota/replication-meter.ts';
+import { AXES, ReplicationMeter, type ReplicationLimits } from '../quota/replication-meter.ts';
+import { ownPlace } from '../process-place.ts';
 import { createReplicator, type Replicator } from '../replicator.ts';
 import { SessionGate } from '../session-gate.ts';
 import { SleepingSlot } from '../sleep/sleeping-slot.ts';
+import { ReplicatorMetrics } from '../telemetry/replicator-metrics.ts';
+import { watchLimits, watchSlot } from '../telemetry/watch-replicator.ts';
 import { WalGuard, type WalGuardOptions } from '../wal-guard/wal-guard.ts';
 import { findNeighbours } from './neighbours.ts';
 
@@ -54,6 +59,8 @@ interface ReplicationDeps {
   /** Of the source; its events are told to whoever listens. */
   readonly log: ProcessLog;
   readonly messaging: MessagingLink;
+  /** Of the process or thread that it runs in. */
+  readonly telemetry: Telemetry;
 }
 
 export interface ReplicationMode {
@@ -75,7 +82,9 @@ export class SourceReplication implements Component {
   readonly #gate = new SessionGate();
   readonly #guard: WalGuard;
   readonly #guardPermits: SharedPermits<'admin' | 'snapshots'>;
+  readonly #metrics: ReplicatorMetrics;
   readonly #meter: ReplicationMeter;
+  readonly #unwatch: readonly (() => void)[];
   readonly #stopping = new AbortController();
   #guarding: Promise<void> | undefined;
   #messaging: Messaging | undefined;
@@ -84,13 +93,14 @@ export class SourceReplication implements Component {
   #permits: { close(): Promise<void> } | undefined;
   #replicator: Replicator | undefined;
 
-  constructor({ log, messaging }: ReplicationDeps, config: ReplicationConfig, mode: ReplicationMode = {}) {
+  constructor({ log, messaging, telemetry }: ReplicationDeps, config: ReplicationConfig, mode: ReplicationMode = {}) {
     this.#log = log;
     this.#link = messaging;
     this.#config = config;
     this.#mode = mode;
     const deps = { clock: systemClock, log: log.log };
-    this.#meter = new ReplicationMeter(deps, mode.limits);
+    this.#metrics = new ReplicatorMetrics(telemetry, systemClock, config.sourceId);
+    this.#meter = new ReplicationMeter({ ...deps, metrics: this.#metrics }, mode.limits);
     // Apart from the others': while NATS is away the guard must have a connection, whatever the rest of the process has open.
     this.#guardPermits = new SharedPermits(
       { ...deps, log: silentLogger, registries: { open: (bucket, options) => this.#openRegistry(bucket, options) } },
@@ -104,6 +114,10 @@ export class SourceReplication implements Component {
     const options = guardOptions(config);
     const left = new SleepingSlot({ ...deps, slot, sleep: () => this.#sleep }, options);
     this.#guard = new WalGuard({ ...deps, slot: left, gate: this.#gate }, options);
+    this.#unwatch = [
+      watchSlot(this.#metrics, () => this.#guard.slot),
+      watchLimits(this.#metrics, AXES, () => this.#meter.usage.quotas),
+    ];
   }
 
   limit(limits: ReplicationLimits): void {
@@ -161,13 +175,15 @@ export class SourceReplication implements Component {
       { source: config.sourceId, holder: randomUUID(), limits: permitLimits(config.poolSize) },
     );
     this.#permits = permits;
-    const { source, database } = openDatabase(config, { ...deps, permits });
+    const metrics = this.#metrics;
+    const onAction = (action: PublicationAction) => metrics.publicationChanged(action);
+    const { source, database } = openDatabase(config, { ...deps, permits, onAction });
     this.#database = database;
     const neighbours = (identity: Parameters<typeof findNeighbours>[2]) =>
       findNeighbours(messaging.registries, config.sourceId, identity);
     this.#replicator = createReplicator(
       {
-        ...{ ...deps, source, database, messaging, gate: this.#gate, sleep: this.#sleep, meter: this.#meter },
+        ...{ ...deps, source, database, messaging, gate: this.#gate, sleep: this.#sleep, meter: this.#meter, metrics },
         ...(this.#mode.many ? { neighbours } : {}),
       },
       // Postgres's text, twice, with JSON around it.
@@ -184,6 +200,7 @@ export class SourceReplication implements Component {
     this.#stopping.abort(new Error('the replicator is stopping'));
     await this.#replicator?.stop();
     await this.#guarding;
+    for (const end of this.#unwatch) end();
     await this.#database?.close();
     await this.#permits?.close();
     await this.#guardPermits.close();
@@ -196,7 +213,7 @@ export class SourceReplication implements Component {
   }
 }
 
-function openDatabase(config: ReplicationConfig, deps: Parameters<typeof openPgChangeSource>[1]) {
+function openDatabase(config: ReplicationConfig, deps: Parameters<typeof openPgSourceDatabase>[1]) {
   const { databaseUrl: url, queryUrl, publicationName, slotName, poolSize } = config;
   const { walSenderTimeoutMs, lockPollMs, lockBreaker, maxRowBytes, temporarySlot, slotFailover } = config;
   const { manualPublishing, alterDebounceMs, publicationRefreshMs: publicationCheckMs } = config;
@@ -228,6 +245,7 @@ function replicationOptions(config: ReplicationConfig) {
   const { manualPublishing, publicationRefreshMs, unpublishLingerMs, idleTimeoutMs } = config;
   const { streamMaxAgeMs: maxAgeMs, streamMaxBytes: maxBytes } = config;
   return {
+    place: ownPlace(),
     ...{ sourceId, holder, slotName, shards, confirmDelayMs, trimMarginMs },
     minStreamReplicas: config.allowUnsafe ? 1 : 3,
     retention: { maxAgeMs, maxBytes },

@@ -44,7 +44,10 @@ function installation() {
     const declared = new DeclaredSources({ ...deps, seals });
     const others = () =>
       copies.filter((each) => each !== file).flatMap(({ version }) => (version === undefined ? [] : [version]));
-    const file: SourcesFile = new SourcesFile({ ...deps, declared, others }, { path, env: {}, key: 'a key' });
+    const file: SourcesFile = new SourcesFile(
+      { ...deps, declared, others, isLost: (id) => catalog.isLost(id) },
+      { path, env: {}, key: 'a key' },
+    );
     copies.push(file);
     void file.run(AbortSignal.any([stop.signal, own.signal]));
     const write = (next: string) => {
@@ -57,9 +60,9 @@ function installation() {
     Object.fromEntries([...catalog.sources].map(([id, { settings }]) => [id, settings.state] as const).toSorted());
   const until = (wanted: object) =>
     waitFor(() => JSON.stringify(states()) === JSON.stringify(wanted), { describe: () => JSON.stringify(states()) });
-  const lose = async (id: string) => {
+  const lose = async (id: string, what: 'all' | 'entries') => {
     await (await registries.open(SOURCES_BUCKET)).delete(id);
-    await (await registries.open('shapecast_sources_file')).delete('file');
+    if (what === 'all') await (await registries.open('shapecast_sources_file')).delete('file');
   };
   return { replicator, states, until, lines, catalog, lose };
 }
@@ -173,12 +176,17 @@ test('a replicator that starts with an old copy leaves the newer one of those th
   await until({ acme: 'active', globex: 'gone' });
 });
 
-test('is declared again when all that was declared is lost', async () => {
-  const { replicator, until, lose } = installation();
-  const one = replicator('one', text({ acme: source('a') }));
+test('is declared again when all that was declared is lost, or some of it, and what was known stays until then', async () => {
+  const { replicator, until, lose, catalog, lines } = installation();
+  const one = replicator('one', text({ acme: source('a'), globex: source('b', { state: 'removed' }) }));
   await until({ acme: 'active' });
   await waitFor(() => one.file.report.ok);
-  await lose('acme');
-  await until({});
-  await until({ acme: 'active' });
+  const declared = () => lines.filter(({ text }) => text === 'the sources file is declared').length;
+  for (const what of ['all', 'entries'] as const) {
+    const before = declared();
+    await lose('acme', what);
+    await waitFor(() => declared() > before);
+    await waitFor(() => !catalog.isLost('acme'));
+    await until({ acme: 'active' });
+  }
 });

@@ -2,6 +2,7 @@ import { isShapecastError } from '@shapecast/errors';
 import type { Registries, Registry } from '@shapecast/messaging';
 import { Backoff, wallTime, type Clock, type Environment, type Logger } from '@shapecast/service-kit';
 import type { DeclaredSources } from '@shapecast/sources';
+import type { Metrics } from '@shapecast/telemetry';
 import { SourcesFileReader, type ReadSources } from './sources-file-reader.ts';
 
 /** Registry bucket of the sources file: one key. */
@@ -24,6 +25,8 @@ interface FileDeps {
   readonly declared: DeclaredSources;
   /** Versions of the file that other processes have. */
   readonly others: () => readonly string[];
+  /** The registry has lost what was declared of a source. */
+  readonly isLost?: (id: string) => boolean;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -128,12 +131,13 @@ export class SourcesFile {
   }
 
   async #declare(version: string, sources: Extract<ReadSources, { ok: true }>['sources']): Promise<void> {
-    const { declared, log, clock, registries } = this.#deps;
+    const { declared, log, clock, registries, isLost } = this.#deps;
     const files = await registries.open<FileRecord>(FILES.name);
     const now = await files.get(FILES.key);
     const mine = now?.value.version === version;
     // Other versions are others' to declare; one that is not there at all was lost, with all that was declared.
-    const done = now !== undefined && (!mine || now.value.again === this.#again);
+    const lost = isLost !== undefined && [...sources.keys()].some(isLost);
+    const done = now !== undefined && (!mine || (now.value.again === this.#again && !lost));
     if (version === this.#declared && done) return this.#good(version, sources.size);
     if (this.#isOld(version, now?.value)) {
       if (this.#waiting !== version) log.warn({}, 'the sources file here is an old copy, others have a newer one');
@@ -168,6 +172,15 @@ export class SourcesFile {
     const time = at === undefined ? lastSuccess : new Date(at).toISOString();
     this.#report = { ok: true, ...(time === undefined ? {} : { lastSuccess: time }), version, sources };
   }
+}
+
+/** The health report's lines about the file, as metrics. */
+export function watchSourcesFile(metrics: Metrics, report: () => FileReport): void {
+  metrics.gauge('shapecast.config.last_reload.successful', {}, () => Number(report().ok));
+  metrics.gauge('shapecast.config.last_reload.success_timestamp', {}, () => {
+    const { lastSuccess } = report();
+    return lastSuccess === undefined ? undefined : Date.parse(lastSuccess) / 1_000;
+  });
 }
 
 /** Makes it the version that is being declared. */

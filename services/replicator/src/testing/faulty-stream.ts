@@ -1,6 +1,6 @@
 import type { ChangeSource } from '@shapecast/change-source';
 import { ShapecastError } from '@shapecast/errors';
-import type { Messaging, PublishOutcome, TxStream, TxStreamId, TxStreams } from '@shapecast/messaging';
+import type { Messaging, PublishOptions, PublishOutcome, TxStream, TxStreamId, TxStreams } from '@shapecast/messaging';
 
 /** What becomes of one publish. `late` reaches the stream when the test says so, its answer never comes back. */
 export type Fate = 'ok' | 'lost' | 'answer_lost' | 'answer_withheld' | 'late';
@@ -109,11 +109,7 @@ export class FaultyConnection {
     yield* stream.read(...args);
   }
 
-  async #publish(
-    stream: TxStream,
-    payload: Uint8Array,
-    options: { readonly expectedLastSeq: number; readonly msgId: string },
-  ): Promise<PublishOutcome> {
+  async #publish(stream: TxStream, payload: Uint8Array, options: PublishOptions): Promise<PublishOutcome> {
     this.published += 1;
     if (this.killed) return never();
     const store = async (): Promise<PublishOutcome> => {

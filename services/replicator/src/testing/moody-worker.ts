@@ -1,5 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import { systemClock } from '@shapecast/service-kit';
+import type { Sample } from '@shapecast/telemetry';
 import type { FromWorker, ToWorker, WorkerSourceState } from '../workers/messages.ts';
 
 /**
@@ -25,7 +26,11 @@ function tell(): void {
     source.ticks += 1;
     states[id] = { report: { ready: true, status: 'active', ticks: source.ticks } };
   }
-  const told: FromWorker = { sources: states, events: { ready: sources.size }, heapBytes: 0 };
+  const samples = [...sources].flatMap(([id, { ticks }]): Sample[] => [
+    { name: 'shapecast.replicator.changes.count', labels: [id], value: ticks },
+    { name: 'shapecast.replicator.leader', labels: [id], value: 1 },
+  ]);
+  const told: FromWorker = { sources: states, events: { ready: sources.size }, heapBytes: 0, samples };
   parentPort?.postMessage(told);
 }
 

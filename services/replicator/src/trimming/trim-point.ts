@@ -1,10 +1,10 @@
 import { chainAfter, decodeRecord, type Lsn, type TxRecord } from '@shapecast/log';
-import type { FoundMessage, TxStream } from '@shapecast/messaging';
+import type { StoredMessage, TxStream } from '@shapecast/messaging';
 
 /** A message of the tx stream. */
 export interface StreamPoint {
   readonly seq: number;
-  readonly storedAtMs: number;
+  readonly publishedMs: number;
 }
 
 /** A stretch of the tx stream, both ends included. */
@@ -24,11 +24,11 @@ export function pointBelowLsn(stream: TxStream, range: StreamRange, lsn: Lsn): P
 
 /** The last place that was stored at or before `ms`. */
 export function pointStoredBefore(stream: TxStream, range: StreamRange, ms: number): Promise<StreamPoint | undefined> {
-  return lastWhere(stream, range, (message) => message.storedAtMs <= ms);
+  return lastWhere(stream, range, (message) => message.publishedMs <= ms);
 }
 
 /** Commit LSN of the last transaction that the stream holds, or holds a part of, as far as its last message tells. */
-export function lastLsn(last: FoundMessage): Lsn {
+export function lastLsn(last: StoredMessage): Lsn {
   const record = decodeRecord(last.payload);
   return (record.kind === 'slice' ? record.prev : chainAfter(record)).position.lsn;
 }
@@ -37,7 +37,7 @@ export function lastLsn(last: FoundMessage): Lsn {
 async function lastWhere(
   stream: TxStream,
   { firstSeq, lastSeq }: StreamRange,
-  holds: (message: FoundMessage, record: TxRecord) => boolean,
+  holds: (message: StoredMessage, record: TxRecord) => boolean,
 ): Promise<StreamPoint | undefined> {
   let [low, high] = [firstSeq, lastSeq];
   let found: StreamPoint | undefined;
@@ -47,8 +47,8 @@ async function lastWhere(
     const record = message && decodeRecord(message.payload);
     if (message === undefined || record === undefined) low = middle + 1;
     else if (holds(message, record)) {
-      const { storedAtMs } = message;
-      found = { seq: record.kind === 'slice' ? middle - record.index : middle, storedAtMs };
+      const { publishedMs } = message;
+      found = { seq: record.kind === 'slice' ? middle - record.index : middle, publishedMs };
       low = middle + 1;
     } else high = middle - 1;
   }

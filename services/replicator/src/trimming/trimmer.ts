@@ -34,6 +34,11 @@ export interface TrimReport {
   readonly bytes: number;
   readonly messages: number;
   readonly oldestAgeMs: number;
+  /** What the stream may hold, and how long it keeps it; absent without such a limit. */
+  readonly maxBytes?: number;
+  readonly maxAgeMs?: number;
+  /** WAL between the last transaction in the stream and what every shard has stored for certain. */
+  readonly behindBytes: number;
   /** The shard that keeps the stream from being trimmed further, and the age of what it has not stored for certain. */
   readonly shard: number;
   readonly behindMs: number;
@@ -107,9 +112,11 @@ export class Trimmer {
     const confirmed = this.#deps.confirmed();
     const range = { firstSeq: info.firstSeq, lastSeq: Math.min(info.lastSeq, (cursor?.seq ?? 0) + 1) };
     let point = await pointBelowLsn(stream, range, applied < confirmed ? applied : confirmed);
-    const behindMs = applied < lastLsn(last) ? last.storedAtMs - (point ?? first).storedAtMs : 0;
-    const before = last.storedAtMs - trimMarginMs;
-    if (point !== undefined && !isPressed(info) && point.storedAtMs > before) {
+    const end = lastLsn(last);
+    const behindBytes = applied < end ? Number(end - applied) : 0;
+    const behindMs = applied < end ? last.publishedMs - (point ?? first).publishedMs : 0;
+    const before = last.publishedMs - trimMarginMs;
+    if (point !== undefined && !isPressed(info) && point.publishedMs > before) {
       point = await pointStoredBefore(stream, { ...range, lastSeq: point.seq }, before);
     }
     let { bytes, firstSeq } = info;
@@ -124,8 +131,11 @@ export class Trimmer {
     }
     this.#tell({ shard, behindMs, bytes, maxAgeMs: info.maxAgeMs, maxBytes: info.maxBytes });
     const oldest = point !== undefined && point.seq === firstSeq ? point : first;
-    const oldestAgeMs = last.storedAtMs - oldest.storedAtMs;
-    this.#report = { bytes, messages: info.lastSeq - firstSeq + 1, oldestAgeMs, shard, behindMs };
+    const oldestAgeMs = last.publishedMs - oldest.publishedMs;
+    const { maxBytes, maxAgeMs } = info;
+    const limits = { ...(maxBytes === undefined ? {} : { maxBytes }), ...(maxAgeMs === undefined ? {} : { maxAgeMs }) };
+    const messages = info.lastSeq - firstSeq + 1;
+    this.#report = { bytes, messages, oldestAgeMs, ...limits, behindBytes, shard, behindMs };
   }
 
   /**

@@ -9,6 +9,7 @@ const report = (wal: number, confirmed: number, restart = confirmed, keepBytes?:
   confirmedLsn: BigInt(confirmed) as Lsn,
   restartLsn: BigInt(restart) as Lsn,
   locked: true,
+  walStatus: 'reserved',
   ...(keepBytes === undefined ? {} : { keepBytes }),
 });
 

@@ -18,6 +18,7 @@ function hopes(
       confirmedLsn: BigInt(confirmed) as Lsn,
       restartLsn: BigInt(restart) as Lsn,
       locked: true,
+      walStatus: 'reserved' as const,
     };
     const storedLsn = stored === undefined ? undefined : (BigInt(stored) as Lsn);
     return recovery.look(report, meter.look(report, look * 10), storedLsn, look * 10);

@@ -83,7 +83,7 @@ async function guarding(policy: GuardPolicy, options: { readonly connect?: boole
           const start = 1_000_000n as Lsn;
           const walLsn = (start + BigInt(bytes)) as Lsn;
           const locked = world.locked || world.standing !== 'none';
-          return { walLsn, confirmedLsn: start, restartLsn: start, locked };
+          return { walLsn, confirmedLsn: start, restartLsn: start, locked, walStatus: 'reserved' };
         },
         drop: async () => {
           const fate = world.dropsFail.shift();

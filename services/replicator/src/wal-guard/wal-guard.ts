@@ -1,4 +1,4 @@
-import type { GuardedSlot, SlotHold } from '@shapecast/change-source';
+import type { GuardedSlot, SlotHold, SlotReport } from '@shapecast/change-source';
 import { ShapecastError } from '@shapecast/errors';
 import { BUCKETS, type GuardRecord, type Registries, type SourceRecord } from '@shapecast/messaging';
 import { emitEvent, wallTime, type Clock, type Logger } from '@shapecast/service-kit';
@@ -67,6 +67,7 @@ export class WalGuard {
   #meter: WalMeter;
   #registries: Registries | undefined;
   #view: GuardView | undefined;
+  #slot: SlotReport | undefined;
   #told: { readonly stage: GuardStage; readonly at: number } = { stage: 'ok', at: -Infinity };
   #written: { readonly news: string; readonly at: number } | undefined;
   #exceeded = 0;
@@ -85,6 +86,11 @@ export class WalGuard {
   /** There is somebody to tell from now on. */
   connect(registries: Registries): void {
     this.#registries = registries;
+  }
+
+  /** As of the last look; undefined when there was none, or nothing is kept. */
+  get slot(): SlotReport | undefined {
+    return this.#slot;
   }
 
   get report(): GuardReport {
@@ -125,6 +131,7 @@ export class WalGuard {
     try {
       const report = await slot.report(signal);
       this.#failing = false;
+      this.#slot = report;
       this.#view = report && this.#meter.look(report, clock.now());
       if (report === undefined || this.#view === undefined) {
         this.#exceeded = 0;
@@ -140,6 +147,8 @@ export class WalGuard {
       if (this.#acts) this.#tell(this.#view);
     } catch (err) {
       this.#acts = false;
+      // What it was is no answer to how much WAL there is by now.
+      this.#slot = undefined;
       if (signal.aborted) return;
       // That the source is away others say as well; that nobody looks after its WAL meanwhile is said once.
       this.#log[this.#failing ? 'debug' : 'warn']({ err }, 'the WAL kept for the slot cannot be looked at');

@@ -1,6 +1,7 @@
 import type { SourceUsage } from '@shapecast/messaging';
 import type { HealthReport } from '@shapecast/service-kit';
 import type { Source } from '@shapecast/sources';
+import type { Sample } from '@shapecast/telemetry';
 
 /** What the main thread tells a worker. Plain data: it is copied. */
 export type ToWorker =
@@ -25,4 +26,6 @@ export interface FromWorker {
   readonly events: Readonly<Record<string, number>>;
   /** Bytes of its heap that are in use. */
   readonly heapBytes: number;
+  /** What was measured in the thread so far; every second. */
+  readonly samples?: readonly Sample[];
 }

@@ -6,13 +6,16 @@ import {
   systemClock,
   type Component,
   type HealthReport,
+  type Logger,
   type ProcessLog,
 } from '@shapecast/service-kit';
 import type { SourceUsage } from '@shapecast/messaging';
 import { processEnvironment, sourceEnvironment, SourceHost, type Source } from '@shapecast/sources';
+import type { ProcessTelemetry, Sample } from '@shapecast/telemetry';
 import { parseReplicatorConfig, type ReplicatorConfig } from '../config.ts';
 import { natsOptions } from '../nats-options.ts';
 import { SourceReplication } from '../sources/source-replication.ts';
+import { openWorkerTelemetry } from '../telemetry/process-metrics.ts';
 import type { FromWorker, ToWorker, WorkerSourceState } from './messages.ts';
 
 export interface SourceWorkerData {
@@ -60,23 +63,28 @@ class RunningSource implements Component {
   }
 }
 
+interface WorkerParts {
+  readonly log: Logger;
+  readonly telemetry: ProcessTelemetry;
+}
+
 /** The sources of one worker thread, on one connection to NATS. */
 class SourceWorker {
   readonly #holder: string;
   readonly #config = parseReplicatorConfig(processEnvironment(process.env));
-  readonly #log: ReturnType<typeof createLogger>;
+  readonly #log: Logger;
   readonly #messaging: Promise<Messaging>;
   readonly #stop = new AbortController();
   readonly #host: SourceHost<RunningSource>;
   /** Events of sources that do not run here any more. */
   readonly #events = new Map<string, number>();
   readonly #running = new Map<string, RunningSource>();
+  readonly #telemetry: ProcessTelemetry;
 
-  constructor({ holder, name }: SourceWorkerData) {
+  constructor({ log, telemetry }: WorkerParts, { holder, name }: SourceWorkerData) {
     this.#holder = holder;
-    const { logLevel, logColors: colors, serviceName } = this.#config;
-    const fields = { service: 'replicator', instance: holder, ...(serviceName === undefined ? {} : { serviceName }) };
-    this.#log = createLogger(logLevel, fields, { colors });
+    this.#log = log;
+    this.#telemetry = telemetry;
     const deps = { clock: systemClock, log: this.#log };
     this.#messaging = openNatsMessaging(
       natsOptions(this.#config, `replicator ${holder} ${name}`),
@@ -97,14 +105,20 @@ class SourceWorker {
   /** Tells for as long as the thread lives. */
   async run(): Promise<void> {
     for (;;) {
-      this.tell();
+      this.tell(this.#telemetry.samples());
       await systemClock.sleep(TELL_MS);
     }
   }
 
-  tell(): void {
-    const sources: Record<string, WorkerSourceState> = {};
+  /** State events of all its sources, of those that are gone, too. */
+  get counts(): Readonly<Record<string, number>> {
     const events = new Map(this.#events);
+    for (const { log } of this.#running.values()) add(events, log.events.counts);
+    return Object.fromEntries(events);
+  }
+
+  tell(samples?: readonly Sample[]): void {
+    const sources: Record<string, WorkerSourceState> = {};
     for (const { id, component, problem } of this.#host.places()) {
       sources[id] = {
         ...(component === undefined ? {} : { report: component.report(), usage: component.usage() }),
@@ -112,15 +126,16 @@ class SourceWorker {
       };
     }
     for (const [id, { log }] of this.#running) {
-      add(events, log.events.counts);
       if (sources[id] !== undefined) continue;
       add(this.#events, log.events.counts);
       this.#running.delete(id);
+      this.#telemetry.forgetSource(id);
     }
     const told: FromWorker = {
       sources,
-      events: Object.fromEntries(events),
+      events: this.counts,
       heapBytes: process.memoryUsage().heapUsed,
+      ...(samples === undefined ? {} : { samples }),
     };
     parentPort?.postMessage(told);
   }
@@ -134,7 +149,7 @@ class SourceWorker {
     // Shared: it outlives the source.
     const messaging = { open: () => this.#messaging, close: () => Promise.resolve() };
     const mode = { paused: settings.state === 'paused', many: true, limits: settings.limits };
-    const replication = new SourceReplication({ log, messaging }, config, mode);
+    const replication = new SourceReplication({ log, messaging, telemetry: this.#telemetry }, config, mode);
     const running = new RunningSource(log, replication, fingerprintOf(source, config));
     const before = this.#running.get(settings.id);
     if (before) add(this.#events, before.log.events.counts);
@@ -144,6 +159,8 @@ class SourceWorker {
 
   async #end(): Promise<void> {
     await this.#host.stop();
+    this.tell(this.#telemetry.samples());
+    await this.#telemetry.stop();
     this.#stop.abort(new Error('the worker is stopping'));
     await this.#messaging.then((messaging) => messaging.close()).catch(() => undefined);
     process.exit(0);
@@ -166,6 +183,24 @@ function add(to: Map<string, number>, counts: Readonly<Record<string, number>>):
   for (const [name, count] of Object.entries(counts)) to.set(name, (to.get(name) ?? 0) + count);
 }
 
-const worker = new SourceWorker(workerData as SourceWorkerData);
+/** Log and telemetry of the thread, before anything runs in it. */
+async function openParts({ holder, name }: SourceWorkerData): Promise<WorkerParts> {
+  const { logLevel, logColors: colors, serviceName } = parseReplicatorConfig(processEnvironment(process.env));
+  const fields = { service: 'replicator', instance: holder, ...(serviceName === undefined ? {} : { serviceName }) };
+  const log = createLogger(logLevel, fields, { colors });
+  const events = {
+    get counts() {
+      return place.worker?.counts ?? {};
+    },
+  };
+  const telemetry = await openWorkerTelemetry({ instance: `${holder}/${name}` }, { log, events });
+  return { log, telemetry };
+}
+
+/** What runs here, for those that were made before it. */
+const place: { worker?: SourceWorker } = {};
+const data = workerData as SourceWorkerData;
+const worker = new SourceWorker(await openParts(data), data);
+place.worker = worker;
 parentPort?.on('message', (message: ToWorker) => worker.take(message));
 void worker.run();

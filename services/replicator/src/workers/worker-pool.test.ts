@@ -1,6 +1,7 @@
 import { silentLogger, systemClock, type Clock } from '@shapecast/service-kit';
 import type { Source } from '@shapecast/sources';
 import { waitFor } from '@shapecast/testkit';
+import { openProcessTelemetry, TELEMETRY_DEFAULTS, type MetricName, type ProcessTelemetry } from '@shapecast/telemetry';
 import { afterEach, describe, expect, test } from 'vitest';
 import { startSourceThread } from './source-thread.ts';
 import { WorkerPool } from './worker-pool.ts';
@@ -26,10 +27,15 @@ function source(id: string): Source {
 }
 
 /** A pool of real threads. */
-function open(options: Partial<ConstructorParameters<typeof WorkerPool>[1]> = {}, clock: Clock = systemClock) {
+function open(
+  options: Partial<ConstructorParameters<typeof WorkerPool>[1]> = {},
+  clock: Clock = systemClock,
+  telemetry?: Pick<ProcessTelemetry, 'include'>,
+) {
   const spawned: string[] = [];
   const pool = new WorkerPool(
     {
+      ...(telemetry && { telemetry }),
       clock,
       log: silentLogger,
       spawn: (name, onTold) => {
@@ -87,6 +93,28 @@ describe.each([
     pool.set(bad, undefined);
     expect(pool.stateOf(bad)).toBeUndefined();
   });
+});
+
+test('what threads measure is the measurement of the process, and what one counted stays when it has ended', async () => {
+  const deps = { clock: systemClock, log: silentLogger };
+  const telemetry = await openProcessTelemetry(TELEMETRY_DEFAULTS, { role: 'replicator', instance: 'r0' }, deps);
+  const { pool, start, placesOf } = open({}, systemClock, telemetry);
+  const read = (name: MetricName, source: string) =>
+    telemetry.samples().find((sample) => sample.name === name && sample.labels[0] === source)?.value;
+  const counted = () => read('shapecast.replicator.changes.count', 's1') ?? 0;
+  start('s1');
+  await waitFor(() => counted() > 3);
+  expect(read('shapecast.replicator.leader', 's1')).toBe(1);
+  const first = placesOf('s1')?.name;
+  start('leaves-1');
+  await waitFor(() => placesOf('s1') !== undefined && placesOf('s1')?.name !== first);
+  const before = counted();
+  expect(before).toBeGreaterThan(3);
+  await waitFor(() => counted() > before);
+  expect(read('shapecast.replicator.leader', 's1')).toBe(1);
+  pool.set('s1', undefined);
+  await waitFor(() => read('shapecast.replicator.leader', 's1') === undefined);
+  await telemetry.stop();
 });
 
 test('a thread that says nothing any more is ended', async () => {

@@ -1,11 +1,14 @@
 import { Backoff, type Clock, type Logger } from '@shapecast/service-kit';
 import type { Source } from '@shapecast/sources';
+import type { ProcessTelemetry, Sample } from '@shapecast/telemetry';
 import type { FromWorker, WorkerSourceState } from './messages.ts';
 import type { SourceThread } from './source-thread.ts';
 
 interface PoolDeps {
   /** Starts a thread. `onTold` hears what it tells. */
   readonly spawn: (name: string, onTold: (told: FromWorker) => void) => SourceThread;
+  /** Takes what threads measure. What is measured in a thread that has ended stays. */
+  readonly telemetry?: Pick<ProcessTelemetry, 'include'>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -51,6 +54,7 @@ interface PoolWorker {
   silentTicks: number;
   events: Readonly<Record<string, number>>;
   heapBytes: number;
+  samples: readonly Sample[];
 }
 
 /**
@@ -219,15 +223,23 @@ export class WorkerPool {
     const thread = spawn(name, (told) => this.#told(worker, told));
     const places = new Map<string, Place>();
     const since = clock.now();
-    const worker: PoolWorker = { name, thread, places, alone: false, since, silentTicks: 0, events: {}, heapBytes: 0 };
-    void thread.ended.then((why) => this.#ended(worker, why));
+    const worker: PoolWorker = {
+      ...{ name, thread, places, alone: false, since, silentTicks: 0 },
+      ...{ events: {}, heapBytes: 0, samples: [] },
+    };
+    const exclude = this.#deps.telemetry?.include(() => worker.samples);
+    void thread.ended.then((why) => {
+      exclude?.();
+      this.#ended(worker, why);
+    });
     return worker;
   }
 
-  #told(worker: PoolWorker, { sources, events, heapBytes }: FromWorker): void {
+  #told(worker: PoolWorker, { sources, events, heapBytes, samples }: FromWorker): void {
     worker.silentTicks = 0;
     worker.heapBytes = heapBytes;
     worker.events = events;
+    worker.samples = samples ?? worker.samples;
     for (const [id, place] of worker.places) place.state = sources[id] ?? place.state;
   }
 

@@ -52,3 +52,29 @@ test('the begin of a transaction that is applied half-way is kept', async () => 
     await harness.close();
   }
 });
+
+test('what a shard had some looks ago is told to be safe, also while it never stands still', async () => {
+  const harness = new Harness({ shards: 1 });
+  try {
+    await harness.open();
+    const shard = { source: harness.source, incarnation: 1, shard: 0 };
+    const { cursor } = await harness.store.acquire(shard, 'before');
+    let applied = 10;
+    const store = {
+      readMeta: () => harness.store.readMeta(shard),
+      // As of a server that calls nothing safe that has just been written.
+      durableCursor: async () => ({ ...cursor, seq: (applied += 10) - 15 }),
+    };
+    const told: number[] = [];
+    const stop = new AbortController();
+    const parts = { store, registries: harness.messaging.registries, clock: systemClock, log: silentLogger };
+    const onSafe = (seq: number) => told.push(seq);
+    const kept = keepDurableCursor(parts, { id: shard, cursorSeq: () => applied, onSafe }, stop.signal);
+    await waitFor(() => told.length >= 2);
+    stop.abort();
+    await kept;
+    expect(told).toEqual([...told].sort((a, b) => a - b));
+  } finally {
+    await harness.close();
+  }
+});

@@ -16,11 +16,15 @@ interface OwnedCursor {
   readonly cursorSeq: () => number;
   /** Nothing but progress comes: it is not worth noting often. */
   readonly quiet?: () => boolean;
+  /** What the owner had applied at `at`, up to `seq`, is safe. */
+  readonly onSafe?: (seq: number, at: number) => void;
 }
 
 /** Time between two looks; every wait is between half and one and a half of it. */
 const LOOK_MS = 2_000;
 const QUIET_MS = 60_000;
+/** Looks that are remembered until what they saw is safe. */
+const MAX_ASKED = 32;
 
 /**
  * Notes how far a shard has come for sure, outside of the store, until `signal` aborts (spec R 12.4.3): what the tx stream holds before
@@ -33,6 +37,15 @@ export async function keepDurableCursor(deps: DurableDeps, shard: OwnedCursor, s
   let claimed = false;
   let noted: ShardCursor | undefined;
   let notedAt = -Infinity;
+
+  // What is safe may be what the shard had some looks ago: servers before 7.2 call nothing safe that is younger than a few seconds.
+  const asked: { readonly at: number; readonly seq: number }[] = [];
+
+  function tellSafe(seq: number): void {
+    let last: { readonly at: number } | undefined;
+    while (asked[0] !== undefined && asked[0].seq <= seq) last = asked.shift();
+    if (last !== undefined) shard.onSafe?.(seq, last.at);
+  }
 
   async function claim(): Promise<void> {
     const meta = await store.readMeta(shard.id);
@@ -49,7 +62,10 @@ export async function keepDurableCursor(deps: DurableDeps, shard: OwnedCursor, s
     if (!claimed) await claim();
     if (!claimed || shard.cursorSeq() === noted?.seq) return;
     if (shard.quiet?.() && noted !== undefined && clock.now() - notedAt < QUIET_MS) return;
+    asked.push({ at: clock.now(), seq: shard.cursorSeq() });
+    if (asked.length > MAX_ASKED) asked.shift();
     const cursor = await store.durableCursor(shard.id);
+    if (cursor !== undefined) tellSafe(cursor.seq);
     if (cursor === undefined || signal.aborted) return;
     // Also when it is behind what was noted: then the store has gone back.
     claimed = await note.note(recordOf(cursor, clock));

@@ -105,19 +105,24 @@ class HostedRouter implements SourceComponent {
   readonly name = 'router of a source';
   readonly #router: SourceRouter;
   readonly #settingsOf: (source: Source) => RouterConfig;
+  readonly #forget: () => void;
 
   /** `settingsOf` throws INVALID_CONFIG. */
   constructor(shared: SharedParts, source: Source, settingsOf: (source: Source) => RouterConfig) {
     this.#settingsOf = settingsOf;
-    this.#router = new SourceRouter(shared, settingsOf(source), { terms: termsOf(source), unhurried: true });
+    const config = settingsOf(source);
+    this.#forget = () => shared.telemetry.forgetSource(config.sourceId);
+    this.#router = new SourceRouter(shared, config, { terms: termsOf(source), unhurried: true });
   }
 
   start(signal: AbortSignal): Promise<void> {
     return this.#router.start(signal);
   }
 
-  stop(): Promise<void> {
-    return this.#router.stop();
+  async stop(): Promise<void> {
+    await this.#router.stop();
+    // If it is to run again, it is counted from the beginning.
+    this.#forget();
   }
 
   /** Settings that are wrong leave it as it is. */

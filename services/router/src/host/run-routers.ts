@@ -13,8 +13,10 @@ import {
 } from '@shapecast/service-kit';
 import { openRedisShapeStore } from '@shapecast/shape-store';
 import type { Seals } from '@shapecast/sources';
+import { openProcessTelemetry } from '@shapecast/telemetry';
 import { storeLimits, type RouterConfig } from '../config.ts';
 import { RouterProcess } from '../process/router-process.ts';
+import { watchStore } from '../telemetry/store-gauges.ts';
 import { RegistryRouters } from './registry-routers.ts';
 import { SourceRouter, type SharedParts } from './source-router.ts';
 
@@ -40,11 +42,22 @@ export async function runRouters({ config, routerId, seals, env }: Process): Pro
   const isMany = seals !== undefined;
   const fields = { service: 'router', instance: routerId, ...(isMany ? {} : { source: config.sourceId }) };
   const { log, events } = openProcessLog(config, fields, { env, clock });
+  const telemetry = await openProcessTelemetry(
+    config,
+    { role: 'router', instance: routerId, ...(isMany ? {} : { source: config.sourceId }) },
+    { log, clock, events },
+  );
+  const { metrics } = telemetry;
+  const calls = {
+    duration: metrics.histogram('shapecast.redis.call.duration', {}),
+    queue: metrics.histogram('electric.shape_db.pool.checkout.queue_time', {}),
+  };
   const limits = storeLimits(config);
   const store = openRedisShapeStore(
     { ...redisConnection(config), replicas: config.redisReplicas, limits },
-    { clock, log },
+    { clock, log, calls },
   );
+  const watching = new AbortController();
   const installation = new Installation();
   let messaging: Messaging | undefined;
   let shared: SharedParts | undefined;
@@ -69,7 +82,8 @@ export async function runRouters({ config, routerId, seals, env }: Process): Pro
         heapUse,
         ...(isMany ? { snapshotSlots: config.processSnapshots, subsetSlots: config.processSubsets } : {}),
       });
-      shared = { ...parts, usage, process };
+      shared = { ...parts, usage, process, telemetry };
+      void watchStore({ store, metrics, clock, log }, watching.signal);
       process.start();
       await usage.start();
       routers = seals ? new RegistryRouters(shared, { seals, env }) : new SourceRouter(shared, config);
@@ -86,13 +100,20 @@ export async function runRouters({ config, routerId, seals, env }: Process): Pro
     name: 'edges',
     start: async () => {},
     async stop() {
+      watching.abort(new Error('the router is stopping'));
       await store.close();
     },
   };
   const starting: HealthReport = { ready: false, status: 'starting' };
   const report = () => ({ ...(routers?.report() ?? starting), installation: installation.id, events: events.counts });
-  const health = new HealthServer(report, { port: config.healthPort, host: config.healthHost });
-  await runProcess(log, [health, edges, service]);
+  metrics.gauge('shapecast.ready', {}, () => (report().ready ? 1 : 0));
+  metrics.gauge('shapecast.bus.connected', {}, () => (messaging?.connected() === true ? 1 : 0));
+  const health = new HealthServer(report, {
+    port: config.healthPort,
+    host: config.healthHost,
+    metrics: () => telemetry.text(),
+  });
+  await runProcess(log, [telemetry, health, edges, service]);
 }
 
 function heapUse(): number {

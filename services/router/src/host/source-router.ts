@@ -10,8 +10,10 @@ import {
 } from '@shapecast/messaging';
 import { databaseConnection, type Clock, type HealthReport, type Logger } from '@shapecast/service-kit';
 import type { ShapeStore } from '@shapecast/shape-store';
+import type { ProcessTelemetry } from '@shapecast/telemetry';
 import type { RouterConfig } from '../config.ts';
-import { createRouter, type Router, type RouterBrief } from '../router.ts';
+import { createRouter } from '../router.ts';
+import type { Router, RouterBrief } from '../router-options.ts';
 import type { SourceQuotas } from '../quotas/source-quotas.ts';
 import type { RouterProcess } from '../process/router-process.ts';
 
@@ -21,6 +23,7 @@ export interface SharedParts {
   readonly store: ShapeStore;
   readonly process: RouterProcess;
   readonly usage: UsageReporter;
+  readonly telemetry: Pick<ProcessTelemetry, 'metrics' | 'tracing' | 'forgetSource'>;
   readonly clock: Clock;
   readonly log: Logger;
 }

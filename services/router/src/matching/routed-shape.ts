@@ -1,5 +1,5 @@
 import type { Joined, Lsn } from '@shapecast/log';
-import { isVisible, type ShapeRecord } from '@shapecast/shape-store';
+import { isVisible, type EntryOrigin, type ShapeRecord } from '@shapecast/shape-store';
 import type { EncodedMessage, SharedEncoder } from './encoded-change.ts';
 
 /** A transaction as the matcher sees it: identity, and the headers its messages share. */
@@ -11,6 +11,7 @@ export interface OpenTransaction {
   /** First message of the record in which it began, for `ShardCursor.openTxSeq`. */
   readonly seq: number;
   readonly headers: string;
+  readonly origin: EntryOrigin;
 }
 
 /** A shape in a shard's index, with room for what the step at hand has to remember of it. */

@@ -334,6 +334,7 @@ describe('Step', () => {
     const progress: StreamRecord = {
       seq: 2,
       firstSeq: 2,
+      publishedMs: 0,
       bytes: 0,
       changes: 0,
       record: {

@@ -10,7 +10,7 @@ import {
   type TransactionPart,
 } from '@shapecast/log';
 import { transactionHeaders } from '@shapecast/protocol';
-import type { AppendBatch, LogEntry, ShapeFailure, ShardCursor } from '@shapecast/shape-store';
+import type { AppendBatch, EntryOrigin, LogEntry, ShapeFailure, ShardCursor } from '@shapecast/shape-store';
 import type { StreamRecord } from '../stream/stream-record.ts';
 import { ancestorViews } from './ancestor-view.ts';
 import type { EncodedMessage, SharedEncoder } from './encoded-change.ts';
@@ -84,6 +84,9 @@ export class Step {
   #watermark: Lsn | undefined;
   #xmin: bigint | undefined;
   #commitTimeUs: bigint | undefined;
+  #oldest: EntryOrigin | undefined;
+  /** Of records that are traced, in the order of the stream. */
+  readonly #traces: string[] = [];
   #bytes = 0;
   #blind = false;
   /** Of the change at hand; a field, so that the callbacks are made once per step. */
@@ -128,6 +131,16 @@ export class Step {
     return this.#commitTimeUs;
   }
 
+  /** Of the first transaction with entries that becomes visible; undefined: none does. */
+  get oldest(): EntryOrigin | undefined {
+    return this.#oldest;
+  }
+
+  /** Of what it was made from. */
+  get traces(): readonly string[] {
+    return this.#traces;
+  }
+
   get rotations(): ReadonlyMap<string, ShapeFailure> {
     return this.#rotations;
   }
@@ -137,7 +150,8 @@ export class Step {
    * this shard has not reached (R 9.6.2, 9.6.3). Records or operations from before the position are skipped (9.6.5). With
    * `blindly` nobody gets its changes.
    */
-  add({ seq, firstSeq, record }: StreamRecord, blindly = false): boolean {
+  add(read: StreamRecord, blindly = false): boolean {
+    const { seq, record } = read;
     if (comparePositions(record.prev.position, this.#position) > 0) return false;
     switch (record.kind) {
       case 'leader':
@@ -149,7 +163,8 @@ export class Step {
         break;
       case 'data':
         this.#blind = blindly;
-        this.#data(record, firstSeq);
+        this.#data(record, read);
+        if (read.traceparent !== undefined) this.#traces.push(read.traceparent);
         break;
     }
     this.#seq = seq;
@@ -190,13 +205,13 @@ export class Step {
     }
   }
 
-  #data(record: DataRecord, firstSeq: number): void {
+  #data(record: DataRecord, read: StreamRecord): void {
     const end = lastPosition(record);
     if (comparePositions(end, this.#position) <= 0) return;
-    for (const part of record.parts) this.#part(part, firstSeq);
+    for (const part of record.parts) this.#part(part, read);
   }
 
-  #part(part: TransactionPart, firstSeq: number): void {
+  #part(part: TransactionPart, { firstSeq, publishedMs, traceparent }: StreamRecord): void {
     const start = this.#position;
     if (part.lsn < start.lsn) return;
     let changes = part.changes;
@@ -213,6 +228,7 @@ export class Step {
         xid: part.xid,
         seq: firstSeq,
         headers: transactionHeaders(part),
+        origin: { committedMs: Number(part.commitTimeUs) / 1_000, publishedMs, traceparent },
       };
       this.#open = open;
       this.#transactions.push({ lsn: part.lsn, xid: part.xid });
@@ -314,7 +330,10 @@ export class Step {
       shape.transaction = undefined;
       shape.held = undefined;
     }
-    if (this.#holding.length > 0) this.#holding = [];
+    if (this.#holding.length > 0) {
+      this.#holding = [];
+      this.#oldest ??= open.origin;
+    }
     if (this.#doubted.size > 0) this.#doubted.clear();
     this.#open = undefined;
     this.#watermark = maxLsn(this.#watermark ?? open.lsn, open.lsn);
@@ -324,7 +343,8 @@ export class Step {
 
   #emit(shape: RoutedShape, open: OpenTransaction, message: EncodedMessage, last: boolean): void {
     const { handle } = shape;
-    this.#entries.push({ handle, position: message.position, xid: open.xid, bytes: message.bytes(last) });
+    const { xid, origin } = open;
+    this.#entries.push({ handle, position: message.position, xid, bytes: message.bytes(last), origin });
     this.#touched.add(handle);
   }
 }

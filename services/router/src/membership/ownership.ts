@@ -11,6 +11,13 @@ interface HeldShards {
   drop(shard: number): void;
 }
 
+interface OwnershipDeps {
+  readonly membership: Membership;
+  readonly clock: Clock;
+  /** Shards that an operator has moved, by the router that is to have them. */
+  readonly pins?: { readonly current: ReadonlyMap<number, string> };
+}
+
 interface OwnershipOptions {
   readonly source: string;
   readonly routerId: string;
@@ -20,12 +27,12 @@ interface OwnershipOptions {
 
 /** Keeps the shards that a router holds equal to those it should hold, step by step. */
 export class Ownership {
-  readonly #deps: { readonly membership: Membership; readonly clock: Clock };
+  readonly #deps: OwnershipDeps;
   readonly #options: OwnershipOptions;
   #wanted: ReadonlySet<number> | undefined;
   #settled = false;
 
-  constructor(deps: { readonly membership: Membership; readonly clock: Clock }, options: OwnershipOptions) {
+  constructor(deps: OwnershipDeps, options: OwnershipOptions) {
     this.#deps = deps;
     this.#options = options;
   }
@@ -42,13 +49,14 @@ export class Ownership {
 
   /** Does what is to be done now about the `count` shards of the source. Called again whenever something may have changed. */
   reconcile(shards: HeldShards, count: number): void {
-    const { membership, clock } = this.#deps;
+    const { membership, clock, pins } = this.#deps;
     const { source, routerId: id, handoverMs } = this.#options;
     // What this router owns it keeps: perhaps nobody reaches the registry. Whoever does may have taken it, and is let have it.
     if (!membership.current) return;
     const preparing = shards.preparing();
     const prepared = new Set([...preparing].flatMap(([shard, since]) => (since === undefined ? [] : [shard])));
-    const plan = planShards(count, membership.live, { id, holding: shards.holding(), prepared }, source);
+    const me = { id, holding: shards.holding(), prepared };
+    const plan = planShards(count, membership.live, me, source, pins?.current);
     this.#settled = plan.release.length + plan.prepare.length + plan.take.length + preparing.size === 0;
     this.#wanted = plan.wanted;
     for (const shard of preparing.keys()) {

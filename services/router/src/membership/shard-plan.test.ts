@@ -113,3 +113,22 @@ test('of those who would rather not, the ones that could serve go first, and one
   a.reluctant = 'leaving';
   expect(wanted()).toEqual([0, 0, 0]);
 });
+
+test('what an operator has moved goes where it was moved to, and nothing else moves with it', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 2, max: 5 }), fc.nat(SHARDS - 1), fc.nat(4), (count, shard, chosen) => {
+      const routers = records(Array.from({ length: count }, (_, i) => member(`router-${i}`)));
+      const to = `router-${chosen % count}`;
+      const wanted = (id: string, pins: ReadonlyMap<number, string>, seen = routers) =>
+        planShards(SHARDS, seen, { id, holding: new Set(), prepared: new Set() }, '', pins).wanted;
+      const pins = new Map([[shard, to]]);
+      for (const { id } of routers) {
+        const before = [...wanted(id, new Map())].filter((one) => one !== shard);
+        expect([...wanted(id, pins)].toSorted()).toEqual([...before, ...(id === to ? [shard] : [])].toSorted());
+      }
+      // Where it is not to have shards, or is not there, the shard is as if it had never been moved.
+      const without = routers.map((one) => (one.id === to ? { ...one, reluctant: 'leaving' as const } : one));
+      for (const { id } of routers) expect(wanted(id, pins, without)).toEqual(wanted(id, new Map(), without));
+    }),
+  );
+});

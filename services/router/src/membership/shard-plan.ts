@@ -26,8 +26,14 @@ export function planShards(
   routers: readonly RouterRecord[],
   me: { readonly id: string; readonly holding: ReadonlySet<number>; readonly prepared: ReadonlySet<number> },
   source = '',
+  pins: ReadonlyMap<number, string> = new Map(),
 ): ShardPlan {
-  const owners = assignShards(shards, candidates(routers), source);
+  const able = candidates(routers);
+  // What an operator has moved is beside the even share, so that nothing else moves with it.
+  const owners = assignShards(shards, able, source).map((owner, shard) => {
+    const pinned = pins.get(shard);
+    return pinned !== undefined && able.some(({ id }) => id === pinned) ? pinned : owner;
+  });
   const others = routers.filter(({ id }) => id !== me.id);
   const has = (shard: number) => others.some(({ owned }) => owned.includes(shard));
   const wanted = owners.flatMap((owner, shard) => (owner === me.id ? [shard] : []));

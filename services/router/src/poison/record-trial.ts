@@ -1,6 +1,7 @@
 import { emitEvent, type Logger } from '@shapecast/service-kit';
 import type { ShapeFailure, ShardMeta } from '@shapecast/shape-store';
 import type { OwnedShard } from '../owned-shard.ts';
+import type { SourceMetrics } from '../telemetry/source-metrics.ts';
 import type { TakeLimits } from '../stream/window-reader.ts';
 import type { StreamRecord } from '../stream/stream-record.ts';
 import type { Trial, Trials } from './trials.ts';
@@ -12,12 +13,17 @@ export class RecordTrial {
   readonly #trials: Trials;
   readonly #shard: OwnedShard;
   readonly #log: Logger;
+  readonly #metrics: SourceMetrics;
   #trial: Trial | undefined;
 
-  constructor(deps: { readonly trials: Trials; readonly log: Logger }, shard: OwnedShard) {
+  constructor(
+    deps: { readonly trials: Trials; readonly log: Logger; readonly metrics: SourceMetrics },
+    shard: OwnedShard,
+  ) {
     this.#trials = deps.trials;
     this.#shard = shard;
     this.#log = deps.log;
+    this.#metrics = deps.metrics;
   }
 
   /** The shard was acquired; `before` is what it was then. One that had an owner was not released. Throws STREAM_UNAVAILABLE. */
@@ -48,6 +54,7 @@ export class RecordTrial {
     const handles = this.#shard.pending.skipped();
     if (handles.size === 0) return false;
     const { shard } = this.#shard.id;
+    this.#metrics.skippedRecord();
     emitEvent(this.#log, 'record_skipped', { shard, seq: this.#shard.pending.step?.seq ?? 0, shapes: handles.size });
     await this.#shard.rotate([...handles].map((handle) => [handle, SKIPPED] as const));
     await this.#shard.refresh();

@@ -4,7 +4,7 @@ import { openMemoryShapeStore } from '@shapecast/shape-store';
 import { waitFor } from '@shapecast/testkit';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { RouterProcess, type RouterProcessOptions } from '../process/router-process.ts';
-import type { RouterOptions } from '../router.ts';
+import type { RouterOptions } from '../router-options.ts';
 import { Harness, type PlacedShape } from '../testing/harness.ts';
 
 /** Nobody tells of the shapes that these tests make. */

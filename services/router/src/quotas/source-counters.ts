@@ -11,6 +11,8 @@ export class SourceCounters {
   rotations = 0;
   /** Bytes in the store of all shards, as far as this router accounts for them. */
   redisBytes: number | undefined;
+  /** By shard, as the last round over its shapes found it; also of shards that are no longer this router's. */
+  readonly weights = new Map<number, { readonly heldBytes: number; readonly pendingBytes: number }>();
   readonly #refused = new Map<string, number>();
   #log = { bytes: 0, at: -Infinity };
   #lagMs = 0;

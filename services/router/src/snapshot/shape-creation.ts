@@ -2,16 +2,19 @@ import { randomUUID } from 'node:crypto';
 import type { SourceDatabase } from '@shapecast/change-source';
 import { isShapecastError, ShapecastError } from '@shapecast/errors';
 import type { RotationJournal } from '@shapecast/messaging';
-import { Backoff, emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
+import { Backoff, emitEvent, wallTime, type Clock, type Logger } from '@shapecast/service-kit';
+import { NO_SPAN, traceFields } from '@shapecast/telemetry';
 import type { InterruptedSnapshot, ShapeFailure, ShapeRecord, ShapeStore, ShardId } from '@shapecast/shape-store';
 import type { SourceCounters } from '../quotas/source-counters.ts';
 import { underLease, type LeaseOptions } from './attempt-lease.ts';
 import type { ByteRate } from './byte-rate.ts';
 import type { Publications } from './publications.ts';
 import { TablePublication } from './table-publication.ts';
-import { Superseded, takeSnapshot } from './snapshot-attempt.ts';
+import { Superseded, takeSnapshot, type Attempt } from './snapshot-attempt.ts';
 import { decodeMark } from './snapshot-mark.ts';
 import { SnapshotProgress } from './snapshot-progress.ts';
+import { traced, type TracePlace } from '../telemetry/snapshot-trace.ts';
+import type { SourceMetrics } from '../telemetry/source-metrics.ts';
 
 interface CreationDeps {
   readonly store: ShapeStore;
@@ -20,6 +23,7 @@ interface CreationDeps {
   readonly rate: ByteRate;
   readonly journal: Pick<RotationJournal, 'record'>;
   readonly count: SourceCounters;
+  readonly metrics: SourceMetrics;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -39,6 +43,8 @@ export interface Creation {
   readonly tell: () => void;
   /** Remembers what is below a table, before the first snapshot of it. */
   readonly observe: (oid: number, signal: AbortSignal) => Promise<void>;
+  /** Since when it has waited for its turn, in milliseconds of the clock. */
+  readonly since: number;
   /** A snapshot begins. */
   readonly began: (progress: SnapshotProgress) => void;
 }
@@ -94,7 +100,7 @@ export class ShapeCreator {
   }
 
   async #snapshot(creation: Creation, signal: AbortSignal): Promise<CreationOutcome | 'taken'> {
-    const { store, clock, count } = this.#deps;
+    const { store, clock, count, metrics } = this.#deps;
     const { shard, shape, tell } = creation;
     const { handle, definition } = shape;
     const log = this.#deps.log.child({ shard: shard.shard, handle });
@@ -112,19 +118,26 @@ export class ShapeCreator {
       const progress = new SnapshotProgress(clock, `${definition.schema}.${definition.table}`, handle);
       progress.readable = progress.resumable = start === 'resumed';
       creation.began(progress);
+      const startedAt = clock.now();
+      const place = this.#traceAttempt(creation, attempt);
       const deps = { ...this.#deps, log };
       const lease = { shard, handle, token, progress };
       try {
         const interrupted = start === 'resumed' ? await this.#goOn(creation, token, progress, log) : undefined;
-        const take = (until: AbortSignal) => this.#take(creation, token, progress, interrupted, until);
+        const work = { token, progress, interrupted, place };
+        const take = (until: AbortSignal) => this.#take(creation, work, until);
         await underLease(deps, lease, this.#options, signal, take);
         const { rows, bytes, ageMs, resumedAt = 0 } = progress.report();
         count.snapshots += 1;
         count.snapshotRows += rows - resumedAt;
-        log.info({ rows, bytes, ms: ageMs }, 'snapshot taken');
+        metrics.snapshotStored(rows - resumedAt);
+        metrics.snapshotOver(clock.now() - startedAt, 'taken');
+        place.parent.set({ rows, bytes });
+        log.info({ rows, bytes, ms: ageMs, ...traceFields(place.parent) }, 'snapshot taken');
         tell();
         return 'taken';
       } catch (err) {
+        place.parent.fail(err);
         // By somebody who looks after the shape, or by a store that has lost what was written: that shows in a moment.
         if (err instanceof Superseded) return 'elsewhere';
         const goesOn = progress.resumable && (isPassing(err) || isShapecastError(err, 'STORE_UNAVAILABLE'));
@@ -143,7 +156,8 @@ export class ShapeCreator {
           await this.#rotate(creation, log);
           return 'over';
         }
-        log.warn({ err }, 'shape could not be created');
+        log.warn({ err, ...traceFields(place.parent) }, 'shape could not be created');
+        metrics.snapshotOver(clock.now() - startedAt, 'failed');
         if (isShapecastError(err, 'SNAPSHOT_TOO_LARGE')) {
           count.refuse('snapshotBytes');
           this.#rememberTooLarge(shape.digest);
@@ -154,8 +168,32 @@ export class ShapeCreator {
         await store.snapshotFailed(shard, handle, token, failure);
         tell();
         return 'over';
+      } finally {
+        place.parent.end();
       }
     }
+  }
+
+  /** Begins the span of an attempt, below the request that asked for the shape if that is traced (spec O 6.4.1). */
+  #traceAttempt({ shard, shape, since }: Creation, attempt: number): TracePlace {
+    const { metrics, clock } = this.#deps;
+    const { tracing } = metrics;
+    if (!tracing.enabled) return { tracing, parent: NO_SPAN };
+    const startMs = attempt === 1 ? wallTime(clock) - (clock.now() - since) : wallTime(clock);
+    const parent = tracing.start('shape_snapshot.create_snapshot_task', {
+      parent: shape.traceparent,
+      startMs,
+      attributes: {
+        source_id: shard.source,
+        shard: shard.shard,
+        'shape.handle': shape.handle,
+        'shape.root_table': `${shape.definition.schema}.${shape.definition.table}`,
+        'shape.query_reason': 'initial_snapshot',
+        attempt,
+      },
+    });
+    if (attempt === 1) tracing.start('shape_snapshot.checkout_wait', { parent, startMs }).end();
+    return { tracing, parent };
   }
 
   /** The next attempt would put other bytes where readers have seen these (spec R 10.7.4). */
@@ -164,6 +202,7 @@ export class ShapeCreator {
     const rotated = await this.#deps.store.rotate(shard, handle, INTERRUPTED);
     if (rotated) {
       this.#deps.count.rotations += 1;
+      this.#deps.metrics.ended(INTERRUPTED);
       emitEvent(log, 'shape_rotated', { handle, reason: INTERRUPTED.message });
     }
     tell();
@@ -186,18 +225,20 @@ export class ShapeCreator {
 
   async #take(
     creation: Creation,
-    token: string,
-    progress: SnapshotProgress,
-    interrupted: InterruptedSnapshot | undefined,
+    work: Pick<Attempt, 'token' | 'progress' | 'interrupted' | 'place'>,
     signal: AbortSignal,
   ): Promise<void> {
     const { shard, shape, tell, observe } = creation;
+    const { interrupted, place } = work;
+    const { clock, metrics } = this.#deps;
     if (interrupted === undefined) this.#refuse(shape.digest);
     const publication = new TablePublication(this.#deps.publications, shape, signal);
-    await publication.ensure();
+    const askedAt = clock.now();
+    await traced(place, 'shape_snapshot.prepare_tables', () => publication.ensure());
+    metrics.waitedForPublication(clock.now() - askedAt);
     await observe(shape.definition.oid, signal);
     const limits = { maxBytes: this.#options.maxBytes(), resumableBytes: this.#options.resumableBytes };
-    const attempt = { shard, shape, publication, token, progress, interrupted, changed: tell, ...limits };
+    const attempt = { shard, shape, publication, changed: tell, ...work, ...limits };
     await takeSnapshot(this.#deps, attempt, signal);
   }
 

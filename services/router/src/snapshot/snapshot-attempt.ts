@@ -1,4 +1,11 @@
-import { keyOf, type SnapshotInfo, type SnapshotTable, type SourceDatabase } from '@shapecast/change-source';
+import {
+  keyOf,
+  type SnapshotInfo,
+  type SnapshotRequest,
+  type SnapshotSink,
+  type SnapshotTable,
+  type SourceDatabase,
+} from '@shapecast/change-source';
 import { isShapecastError, ShapecastError } from '@shapecast/errors';
 import type { Lsn } from '@shapecast/log';
 import { RowEncoder, snapshotEndMessage } from '@shapecast/protocol';
@@ -6,6 +13,8 @@ import { catalogMismatch } from '@shapecast/shape';
 import type { InterruptedSnapshot, ShapeRecord, ShapeStore, ShardId, SnapshotSegment } from '@shapecast/shape-store';
 import { Backoff, type Clock } from '@shapecast/service-kit';
 import type { SourceCounters } from '../quotas/source-counters.ts';
+import { SnapshotReading, traced, type TracePlace } from '../telemetry/snapshot-trace.ts';
+import type { SourceMetrics } from '../telemetry/source-metrics.ts';
 import type { ByteRate } from './byte-rate.ts';
 import { ChunkWriter, type Piece } from './chunk-writer.ts';
 import { SafeVisibility } from './safe-visibility.ts';
@@ -21,9 +30,10 @@ interface AttemptDeps {
   readonly clock: Clock;
   readonly rate: ByteRate;
   readonly count: SourceCounters;
+  readonly metrics: SourceMetrics;
 }
 
-interface Attempt {
+export interface Attempt {
   readonly shard: ShardId;
   readonly shape: ShapeRecord;
   /** Fence of every write. */
@@ -37,6 +47,8 @@ interface Attempt {
   readonly resumableBytes: number;
   /** What was there before it was interrupted. */
   readonly interrupted: InterruptedSnapshot | undefined;
+  /** Where its steps belong. */
+  readonly place: TracePlace;
   /** Readers can see something new. */
   readonly changed: () => void;
 }
@@ -46,6 +58,7 @@ export class Superseded extends Error {}
 
 /** How long the store may be away before a snapshot is given up: not as long as a lease lasts that nobody can renew. */
 const STORE_PATIENCE_MS = 8_000;
+const REASON = { 'shape.query_reason': 'initial_snapshot' } as const;
 
 /**
  * Reads the rows a shape starts from and stores them (spec R 10.5, 10.6), or what is missing of them. The shape's table is
@@ -56,8 +69,8 @@ const STORE_PATIENCE_MS = 8_000;
  * segment shows it, so the pending log is settled before anybody can read it (ADR 17).
  */
 export async function takeSnapshot(deps: AttemptDeps, attempt: Attempt, signal: AbortSignal): Promise<void> {
-  const { store, database, rate } = deps;
-  const { shard, shape, token, progress, changed, interrupted } = attempt;
+  const { store, database, rate, clock, metrics } = deps;
+  const { shard, shape, token, progress, changed, interrupted, place } = attempt;
   const { definition, handle } = shape;
   const persist = <T>(write: () => Promise<T>) => patiently(deps.clock, write, signal);
   const done = async () => current(await persist(() => store.snapshotDone(shard, handle, token)));
@@ -68,6 +81,11 @@ export async function takeSnapshot(deps: AttemptDeps, attempt: Attempt, signal: 
   const encoder = new RowEncoder(definition, columns);
   const visibility = new SafeVisibility(deps, shard, shape, signal);
   let used: SnapshotInfo | undefined;
+  const reading = new SnapshotReading(place, () => clock.now());
+  const again = () => {
+    metrics.safetyRetry();
+    return 'retry' as const;
+  };
   let table: SnapshotTable = {};
   let ended = false;
   let rows = mark?.rows ?? 0;
@@ -86,6 +104,7 @@ export async function takeSnapshot(deps: AttemptDeps, attempt: Attempt, signal: 
       const part = { chunk, bytes, close, ...(reached ? { mark: encodeMark(reached) } : {}) };
       current(await persist(() => store.snapshotPart(shard, handle, token, part)));
       deps.count.snapshotBytes += bytes.length;
+      metrics.snapshotPiece(bytes.length);
       if (piece.close || !progress.readable) changed();
       progress.readable = true;
       progress.resumable = reached !== undefined;
@@ -98,53 +117,59 @@ export async function takeSnapshot(deps: AttemptDeps, attempt: Attempt, signal: 
   // A later segment shows what the first one shows, which was accepted.
   if (interrupted === undefined) await visibility.prepare();
   const keyset = keysetOf(shape, attempt.resumableBytes, mark);
-  await database.snapshot(
-    {
-      schema: definition.schema,
-      table: definition.table,
-      oid: definition.oid,
-      columns,
-      where: definition.where,
-      rows: definition.log === 'full',
-      ...(keyset ? { keyset } : {}),
+  const read: SnapshotRequest = {
+    schema: definition.schema,
+    table: definition.table,
+    oid: definition.oid,
+    columns,
+    where: definition.where,
+    rows: definition.log === 'full',
+    ...(keyset ? { keyset } : {}),
+  };
+  const sink: SnapshotSink = {
+    onSnapshot: async (info, about) => {
+      // The table is locked against being altered from here on, so that what was true of it now stays true (T38).
+      await checkTable(database, shape, signal);
+      if (!attempt.publication.covers(info)) return 'retry';
+      if (interrupted === undefined) {
+        if (!(await visibility.accepts(info))) return again();
+      } else if (about.order !== mark?.order || !interrupted.segments.every((one) => continues(one, info))) {
+        throw notResumable();
+      }
+      const outcome = await persist(() => store.snapshotKnown(shard, handle, token, info));
+      current(outcome !== 'over');
+      if (outcome === 'unseen') return again();
+      reading.begin();
+      used = info;
+      table = about;
+      progress.estimatedRows = about.estimatedRows;
+      return 'use';
     },
-    {
-      onSnapshot: async (info, about) => {
-        // The table is locked against being altered from here on, so that what was true of it now stays true (T38).
-        await checkTable(database, shape, signal);
-        if (!attempt.publication.covers(info)) return 'retry';
-        if (interrupted === undefined) {
-          if (!(await visibility.accepts(info))) return 'retry';
-        } else if (about.order !== mark?.order || !interrupted.segments.every((one) => continues(one, info))) {
-          throw notResumable();
-        }
-        const outcome = await persist(() => store.snapshotKnown(shard, handle, token, info));
-        current(outcome !== 'over');
-        if (outcome === 'unseen') return 'retry';
-        used = info;
-        table = about;
-        progress.estimatedRows = about.estimatedRows;
-        return 'use';
-      },
-      onRows: async (batch) => {
-        progress.rows += batch.length;
-        const keyed = table.order !== undefined;
-        await writer.add(
-          batch.map((row) => ({
-            text: encoder.snapshotRow(row),
-            ...(keyed ? { key: keyOf(row, columns, definition.keyColumns) } : {}),
-          })),
-        );
-      },
+    onRows: async (batch) => {
+      progress.rows += batch.length;
+      const keyed = table.order !== undefined;
+      await writer.add(
+        batch.map((row) => ({
+          text: encoder.snapshotRow(row),
+          ...(keyed ? { key: keyOf(row, columns, definition.keyColumns) } : {}),
+        })),
+      );
     },
-    signal,
-  );
-  if (used === undefined) throw new Error('the snapshot was read without being announced');
-  const segments = interrupted ? await settle(deps, attempt, writer, table.shownBelow ?? used.insertLsn, signal) : [];
-  ended = true;
-  // What clients may take for shown: what is, in every row.
-  await writer.end(snapshotEndMessage(segments[0] ?? used));
-  await done();
+  };
+  try {
+    await traced(place, 'shape_snapshot.execute_for_shape', () => database.snapshot(read, sink, signal), REASON);
+    reading.read(progress.rows);
+    if (used === undefined) throw new Error('the snapshot was read without being announced');
+    const segments = interrupted ? await settle(deps, attempt, writer, table.shownBelow ?? used.insertLsn, signal) : [];
+    ended = true;
+    // What clients may take for shown: what is, in every row.
+    await writer.end(snapshotEndMessage(segments[0] ?? used));
+    await done();
+  } catch (err) {
+    reading.failed(err);
+    throw err;
+  }
+  metrics.snapshotRead(reading.stored(progress.bytes));
 }
 
 /** Makes the pending log fit a snapshot of several segments, which it returns. */

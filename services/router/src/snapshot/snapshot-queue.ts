@@ -7,6 +7,7 @@ import type { FairSlots } from '../process/fair-slots.ts';
 import type { SourceCounters } from '../quotas/source-counters.ts';
 import type { SourceQuotas } from '../quotas/source-quotas.ts';
 import type { UsageSight } from '../quotas/usage-of.ts';
+import type { SourceMetrics } from '../telemetry/source-metrics.ts';
 import { ByteRate } from './byte-rate.ts';
 import { FairQueue } from './fair-queue.ts';
 import { Publications } from './publications.ts';
@@ -22,6 +23,7 @@ interface QueueDeps {
   /** Shared with the other sources of the process. */
   readonly slots: FairSlots;
   readonly count: SourceCounters;
+  readonly metrics: SourceMetrics;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -242,13 +244,20 @@ export class SnapshotQueue {
 
   async #work(running: Running): Promise<CreationOutcome> {
     const { job, abort } = running;
-    const { shard, shape, observe } = job;
+    const { shard, shape, observe, since } = job;
     let leave: (() => void) | undefined;
     try {
       // What other sources do here may take a while; the shape is nobody's until then.
       if (running.lane !== 'promotions') leave = await this.#deps.slots.take(shard.source, abort.signal);
       return await this.#creator.create(
-        { shard, shape, observe, tell: () => this.#tell(job), began: (progress) => (running.progress = progress) },
+        {
+          shard,
+          shape,
+          observe,
+          since,
+          tell: () => this.#tell(job),
+          began: (progress) => (running.progress = progress),
+        },
         abort.signal,
       );
     } catch (err) {

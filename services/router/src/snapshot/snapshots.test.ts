@@ -3,12 +3,14 @@ import { ShapecastError } from '@shapecast/errors';
 import { RotationJournal } from '@shapecast/messaging';
 import { silentLogger, systemClock, type Logger } from '@shapecast/service-kit';
 import { openMemoryShapeStore } from '@shapecast/shape-store';
+import { ownTelemetry } from '@shapecast/telemetry';
 import { waitFor } from '@shapecast/testkit';
 import { afterEach, expect, test } from 'vitest';
 import { Harness, type PlacedShape } from '../testing/harness.ts';
 import { readShape } from '../testing/read-shape.ts';
 import { FairSlots } from '../process/fair-slots.ts';
 import { SourceCounters } from '../quotas/source-counters.ts';
+import { SourceMetrics } from '../telemetry/source-metrics.ts';
 import { SnapshotQueue, type SnapshotQueueReport } from './snapshot-queue.ts';
 
 const open: Harness[] = [];
@@ -156,6 +158,7 @@ test('beyond its bound the queue leaves shapes registered, and takes them on whe
     {
       ...{ ...parts, store, database, rpc: messaging.rpc, hints: messaging.hints, journal },
       ...{ slots: new FairSlots(Infinity), count: new SourceCounters() },
+      metrics: new SourceMetrics(ownTelemetry(), systemClock, harness.source),
     },
     {
       source: harness.source,

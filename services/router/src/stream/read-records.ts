@@ -8,6 +8,8 @@ export interface ReadOptions {
   /** What the messaging layer may hold unread. */
   readonly maxBufferedBytes: number;
   readonly decoder: RecordDecoder;
+  /** Whose trace a record belongs to is asked for: that has to be looked up. */
+  readonly traced?: boolean | undefined;
 }
 
 /**
@@ -28,7 +30,9 @@ export async function* readRecords(
   let firstSeq = 0;
   let bytes = 0;
   let epoch = 0;
-  for await (const { seq, payload } of stream.read(fromSeq, { maxBufferedBytes: options.maxBufferedBytes }, signal)) {
+  let traceparent: string | undefined;
+  for await (const message of stream.read(fromSeq, { maxBufferedBytes: options.maxBufferedBytes }, signal)) {
+    const { seq, payload, publishedMs } = message;
     if (previous !== undefined && seq !== previous + 1) throw broken('A message of the tx stream is missing.', { seq });
     previous = seq;
     const record = options.decoder.decode(payload);
@@ -40,13 +44,16 @@ export async function* readRecords(
     if (assembler.pending === 0 || record.kind !== 'slice' || record.index === 0) {
       firstSeq = seq;
       bytes = 0;
+      traceparent = undefined;
     }
     bytes += payload.length;
+    if (options.traced === true) traceparent ??= message.traceparent;
     const whole = assembler.accept(record);
     if (whole === undefined) continue;
     let changes = 0;
     if (whole.kind === 'data') for (const part of whole.parts) changes += part.changes.length;
-    yield { seq, firstSeq: whole === record ? seq : firstSeq, record: whole, bytes, changes };
+    const first = whole === record ? seq : firstSeq;
+    yield { seq, firstSeq: first, record: whole, bytes, changes, publishedMs, traceparent };
   }
 }
 

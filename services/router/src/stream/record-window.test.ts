@@ -60,7 +60,9 @@ async function openStream() {
       chain = chainAfter(record);
     }
   };
-  return { stream, write };
+  /** A record without operations. */
+  const lead = () => send(encodeRecord({ kind: 'leader', incarnation: 1, epoch: 1, prev: chain, holder: 'one' }));
+  return { stream, write, lead };
 }
 
 function openWindow(stream: TxStream, maxBytes = 1_000_000, stallMs = 20): RecordWindow {
@@ -137,6 +139,45 @@ describe('RecordWindow', () => {
     await write(10);
     expect(await takeLsns(early, 10)).toEqual(upTo(51, 60));
     expect(await takeLsns(late, 10)).toEqual(upTo(51, 60));
+  });
+
+  test('F113 what it holds of a stream that was refilled before that was noticed is given to nobody', async () => {
+    const [before, after] = [await openStream(), await openStream()];
+    await before.write(3);
+    await after.lead();
+    await after.write(2);
+    const refilled = Promise.withResolvers<void>();
+    let isRefilled = false;
+    // The subscription survives, as NATS's do: it goes on behind the last sequence that it has given.
+    const stream: TxStream = {
+      ...{ id: after.stream.id, maxPayloadBytes: after.stream.maxPayloadBytes, fencesPipelines: true },
+      info: () => after.stream.info(),
+      get: (seq) => after.stream.get(seq),
+      last: () => after.stream.last(),
+      publish: (payload, options) => after.stream.publish(payload, options),
+      trim: (seq) => after.stream.trim(seq),
+      async *read(fromSeq, options, signal) {
+        let next = fromSeq;
+        for (; next <= 3 && !isRefilled; next += 1) yield (await before.stream.get(next))!;
+        await refilled.promise;
+        yield* after.stream.read(next, options, signal);
+      },
+    };
+    const window = openWindow(stream);
+    let lost = 0;
+    const reader = window.open(
+      1,
+      () => {},
+      () => (lost += 1),
+    );
+    expect(await takeLsns(reader, 3)).toEqual(upTo(1, 3));
+    await after.write(3);
+    isRefilled = true;
+    refilled.resolve();
+    await waitFor(() => lost > 0);
+    reader.seek(1);
+    expect(await takeLsns(reader, 5)).toEqual(upTo(1, 5));
+    expect(lost).toBe(1);
   });
 
   test('a reader that stands still does not stop the others, and misses nothing', async () => {

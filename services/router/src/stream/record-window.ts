@@ -1,5 +1,5 @@
 import { isShapecastError } from '@shapecast/errors';
-import { RecordDecoder } from '@shapecast/log';
+import { chainAfter, comparePositions, lastPosition, RecordDecoder, type Lsn } from '@shapecast/log';
 import { Backoff } from '@shapecast/service-kit';
 import { Latch } from '../latch.ts';
 import { readRecords } from './read-records.ts';
@@ -20,6 +20,8 @@ const PART = 1 / 8;
 /** Readers that are behind the window and read for themselves at a time; the others wait for their turn. */
 const CATCH_UPS = 4;
 const FULL_MS = 1_000;
+/** Where the first transaction behind a place is looked for: between two there is seldom more than a record of progress. */
+const BEHIND: TakeLimits = { maxRecords: 8, maxChanges: Infinity, maxBytes: Infinity };
 
 /**
  * The latest records of the tx stream, read and decoded once for all shards of a process (spec R 13.1.3). Readers that are
@@ -70,6 +72,25 @@ export class RecordWindow {
   /** Newest sequence that was read. */
   get lastSeq(): number {
     return this.#nextSeq - 1;
+  }
+
+  /** Commit LSN of the newest transaction that was read; undefined before the first record. */
+  get lastLsn(): Lsn | undefined {
+    const last = this.#records.at(-1)?.record;
+    return last?.kind === 'data' ? lastPosition(last).lsn : last?.prev.position.lsn;
+  }
+
+  /** What is from `seq` on is here, as far as it was read. */
+  covers(seq: number): boolean {
+    return seq >= this.#fromSeq;
+  }
+
+  /** When the first transaction behind `seq` committed, in milliseconds since 1970; undefined when none is known here. */
+  committedAfter(seq: number): number | undefined {
+    for (const { record } of this.after(seq + 1, BEHIND) ?? []) {
+      if (record.kind === 'data') return Number(record.parts[0]?.commitTimeUs ?? 0n) / 1_000;
+    }
+    return undefined;
   }
 
   /** Bytes of the records that are held for shards, here and by the readers. */
@@ -190,14 +211,14 @@ export class RecordWindow {
   }
 
   async #run(): Promise<void> {
-    const { clock, log, stream } = this.#deps;
+    const { clock, log, stream, traced } = this.#deps;
     const backoff = new Backoff(clock, { minMs: 50, maxMs: 5_000 });
     const { signal } = this.#stop;
     while (!signal.aborted) {
       this.#restart = new AbortController();
       const until = AbortSignal.any([signal, this.#restart.signal]);
       try {
-        const options = { maxBufferedBytes: Math.ceil(this.#partBytes), decoder: this.#decoder };
+        const options = { maxBufferedBytes: Math.ceil(this.#partBytes), decoder: this.#decoder, traced };
         for await (const record of readRecords(stream, this.#nextSeq, options, until)) {
           if (until.aborted) break;
           backoff.reset();
@@ -232,10 +253,31 @@ export class RecordWindow {
   }
 
   #push(record: StreamRecord): void {
+    const refilled = !this.#continues(record);
+    if (refilled) this.#beginAnew(record);
     this.#records.push(record);
     this.#bytes += memoryOf(record);
     this.#nextSeq = record.seq + 1;
     for (const reader of this.#readers) reader.onRecords();
+    if (refilled) for (const reader of this.#readers) reader.onLost();
+  }
+
+  /** Operations follow each other in a stream, so the record after another begins where that one ended. */
+  #continues({ record }: StreamRecord): boolean {
+    const before = this.#records.at(-1);
+    return before === undefined || comparePositions(chainAfter(before.record).position, record.prev.position) === 0;
+  }
+
+  /**
+   * `record` does not follow the one before: the stream lost its tail and was refilled past it before that was noticed, so what is held
+   * here under the same sequences is no longer what is stored. Or records are missing, which whoever finds its place will see.
+   */
+  #beginAnew({ seq, firstSeq }: StreamRecord): void {
+    const { log, stream } = this.#deps;
+    log.warn({ stream: stream.id, seq }, 'the tx stream was written anew, finding the places of the shards');
+    this.#records = [];
+    this.#bytes = 0;
+    this.#fromSeq = firstSeq;
   }
 
   async #makeRoom(signal: AbortSignal): Promise<void> {

@@ -10,6 +10,10 @@ export interface StreamRecord {
   /** Size of its messages. */
   readonly bytes: number;
   readonly changes: number;
+  /** When the message that completed it was stored, in milliseconds since 1970 by the clock of the stream. */
+  readonly publishedMs: number;
+  /** Of a transaction in it that is traced. */
+  readonly traceparent?: string | undefined;
 }
 
 /** What a change takes once it is decoded, beside its text: the objects, and a string for each cell. */

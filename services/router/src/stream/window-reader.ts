@@ -8,6 +8,8 @@ import { memoryOf, type StreamRecord } from './stream-record.ts';
 
 export interface WindowDeps {
   readonly stream: TxStream;
+  /** Records are asked for their traces. */
+  readonly traced?: boolean;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -137,10 +139,10 @@ export class WindowReader {
 
   /** Until the window is reached or its turn is over. */
   async #read(deps: CatchUpDeps, backoff: Backoff, signal: AbortSignal): Promise<void> {
-    const { stream, decoder, place } = deps;
+    const { stream, decoder, place, traced } = deps;
     const stop = new AbortController();
     const until = AbortSignal.any([signal, stop.signal]);
-    const options = { maxBufferedBytes: Math.ceil(place.maxBytes() / 4), decoder };
+    const options = { maxBufferedBytes: Math.ceil(place.maxBytes() / 4), decoder, traced };
     try {
       for await (const record of readRecords(stream, this.needs, options, until)) {
         if (signal.aborted) return;

@@ -2,10 +2,12 @@ import { MemorySourceDatabase, type SubsetRequest, type SubsetSink } from '@shap
 import { ShapecastError } from '@shapecast/errors';
 import { subsetSubject, type SubsetMetadata, type SubsetQuery } from '@shapecast/messaging';
 import { silentLogger, systemClock, type Logger } from '@shapecast/service-kit';
+import { ownTelemetry } from '@shapecast/telemetry';
 import { waitFor } from '@shapecast/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Harness } from '../testing/harness.ts';
 import { FairSlots } from '../process/fair-slots.ts';
+import { SourceMetrics } from '../telemetry/source-metrics.ts';
 import { SubsetServer } from './subset-server.ts';
 
 interface Row {
@@ -77,7 +79,9 @@ describe('subsets of a router', () => {
   }
 
   function serve(database: MemorySourceDatabase, concurrency = 8, log: Logger = silentLogger): SubsetServer {
-    const deps = { rpc: harness.messaging.rpc, database, slots: new FairSlots(Infinity), clock: systemClock, log };
+    const metrics = new SourceMetrics(ownTelemetry(), systemClock, harness.source);
+    const { rpc } = harness.messaging;
+    const deps = { rpc, database, slots: new FairSlots(Infinity), metrics, clock: systemClock, log };
     const quotas = () => ({ subsetSlots: concurrency });
     const server = new SubsetServer(deps, { source: harness.source, quotas, timeoutMs: 30_000 });
     stops.push(server.serve());

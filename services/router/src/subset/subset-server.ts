@@ -7,6 +7,7 @@ import { RowEncoder } from '@shapecast/protocol';
 import type { Clock, Logger } from '@shapecast/service-kit';
 import type { FairSlots } from '../process/fair-slots.ts';
 import type { SourceQuotas } from '../quotas/source-quotas.ts';
+import type { SourceMetrics } from '../telemetry/source-metrics.ts';
 import { Handoff } from './handoff.ts';
 import { parseSubsetQuery } from './parse-query.ts';
 import { SubsetSlots } from './subset-slots.ts';
@@ -16,6 +17,7 @@ interface SubsetServerDeps {
   readonly database: SourceDatabase;
   /** Shared with the other sources of the process. */
   readonly slots: FairSlots;
+  readonly metrics: SourceMetrics;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -93,6 +95,7 @@ export class SubsetServer {
   async #read(query: SubsetQuery, frames: Handoff<Uint8Array>, signal: AbortSignal): Promise<void> {
     const { schema, table, oid, orderBy, limit, offset } = query;
     const mark = randomInt(MARKS);
+    let [rowCount, bytes] = [0, 0];
     const columns = [...new Set([...query.keyColumns, ...query.columns])];
     try {
       const encoder = new RowEncoder({ ...query, replica: 'default' }, columns);
@@ -106,10 +109,14 @@ export class SubsetServer {
         },
         {
           onSnapshot: (info) => frames.put(encodeMetadata(info, mark)),
-          onRows: (rows) => putRows(rows, (row) => encoder.subsetRow(row, mark), frames),
+          onRows: async (rows) => {
+            rowCount += rows.length;
+            bytes += await putRows(rows, (row) => encoder.subsetRow(row, mark), frames);
+          },
         },
         signal,
       );
+      this.#deps.metrics.subset(rowCount, bytes);
       frames.end();
     } catch (error) {
       frames.end({ error });
@@ -117,20 +124,26 @@ export class SubsetServer {
   }
 }
 
-/** In frames of about one size; each is made when the one before was taken. */
+/** In frames of about one size; each is made when the one before was taken. Returns their bytes. */
 async function putRows(
   rows: readonly (readonly Cell[])[],
   encode: (row: readonly Cell[]) => string,
   frames: Handoff<Uint8Array>,
-): Promise<void> {
+): Promise<number> {
   let text = '';
+  let bytes = 0;
+  const put = (frame: Buffer) => {
+    bytes += frame.length;
+    return frames.put(frame);
+  };
   for (const row of rows) {
     text += text === '' ? encode(row) : `,${encode(row)}`;
     if (text.length < FRAME_LENGTH) continue;
-    await frames.put(Buffer.from(text));
+    await put(Buffer.from(text));
     text = '';
   }
-  if (text !== '') await frames.put(Buffer.from(text));
+  if (text !== '') await put(Buffer.from(text));
+  return bytes;
 }
 
 function encodeMetadata({ xmin, xmax, xip, insertLsn }: SnapshotInfo, mark: number): Uint8Array {

@@ -28,8 +28,10 @@ import { silentLogger, systemClock, type Logger } from '@shapecast/service-kit';
 import { buildDefinition, buildFingerprint, definitionDigest, shardOf, type RelationInfo } from '@shapecast/shape';
 import { openMemoryShapeStore, type ShapeStore, type ShardId } from '@shapecast/shape-store';
 import { compileCondition, parseStoredWhere, parseWhere } from '@shapecast/where';
+import type { Telemetry } from '@shapecast/telemetry';
 import type { RouterProcess } from '../process/router-process.ts';
-import { createRouter, type Router, type RouterOptions } from '../router.ts';
+import { createRouter } from '../router.ts';
+import type { Router, RouterOptions } from '../router-options.ts';
 
 const INCARNATION = 1;
 
@@ -40,6 +42,7 @@ export interface ShapeRequest {
   readonly log?: 'full' | 'changes_only';
   readonly chunkBytes?: number;
   readonly compaction?: boolean;
+  readonly traceparent?: string;
 }
 
 export interface PlacedShape {
@@ -115,6 +118,7 @@ export class Harness {
       readonly database?: SourceDatabase;
       readonly process?: RouterProcess;
       readonly log?: Logger;
+      readonly telemetry?: Telemetry;
     } = {},
   ): Promise<Router> {
     const router = createRouter(
@@ -149,11 +153,11 @@ export class Harness {
   }
 
   /** Writes what was committed since into the tx stream, in records of at most `maxChanges`. */
-  async flush(maxChanges = 500): Promise<void> {
+  async flush(maxChanges = 500, traceparent?: string): Promise<void> {
     let parts: TransactionPart[] = [];
     let size = 0;
     const send = async () => {
-      if (parts.length > 0) await this.#publish({ kind: 'data', parts });
+      if (parts.length > 0) await this.#publish({ kind: 'data', parts }, traceparent);
       parts = [];
       size = 0;
     };
@@ -214,7 +218,9 @@ export class Harness {
     const fingerprint = buildFingerprint(definition, table, where?.clause);
     const chunkBytes = request.chunkBytes ?? 10_485_760;
     const { compaction = false } = request;
-    const { handle } = await this.store.getOrCreate(shard, { digest, definition, fingerprint, chunkBytes, compaction });
+    const { traceparent } = request;
+    const wanted = { digest, definition, fingerprint, chunkBytes, compaction, traceparent };
+    const { handle } = await this.store.getOrCreate(shard, wanted);
     return { shard, handle };
   }
 
@@ -223,11 +229,13 @@ export class Harness {
       | { readonly kind: 'leader'; readonly holder: string }
       | Pick<DataRecord, 'kind' | 'parts'>
       | Pick<ProgressRecord, 'kind' | 'lsn' | 'xmin'>,
+    traceparent?: string,
   ): Promise<void> {
     const record = { incarnation: INCARNATION, epoch: this.#epoch, prev: this.#chain, ...body };
     const outcome = await this.stream.publish(encodeRecord(record), {
       expectedLastSeq: this.#lastSeq,
       msgId: randomUUID(),
+      traceparent,
     });
     if (outcome.kind !== 'stored') throw new Error('conflict');
     this.#lastSeq = outcome.seq;

@@ -86,7 +86,7 @@ export function pack(transactions: readonly Transaction[], cuts: readonly boolea
       prev: { position: prev, progressLsn: 0n as Lsn },
       parts,
     };
-    records.push({ seq, firstSeq: seq, record, bytes: 100 * changes, changes });
+    records.push({ seq, firstSeq: seq, record, bytes: 100 * changes, changes, publishedMs: 0 });
     parts = [];
     prev = at;
   };

@@ -3,7 +3,7 @@ import { silentLogger, systemClock, type Logger } from '@shapecast/service-kit';
 import { openRedisShapeStore, type ShapeHead, type ShapeStore } from '@shapecast/shape-store';
 import { redisCommand, waitFor, type TestServer } from '@shapecast/testkit';
 import { expect } from 'vitest';
-import type { Router, RouterOptions } from '../router.ts';
+import type { Router, RouterOptions } from '../router-options.ts';
 import { Harness, type PlacedShape, type ShapeRequest } from './harness.ts';
 import { readShape, type ReadShape } from './read-shape.ts';
 

@@ -2,12 +2,14 @@ import { encodeShardHint, shardHintSubject, type Hints, type RotationJournal } f
 import { emitEvent, type Logger } from '@shapecast/service-kit';
 import type { ShapeFailure, ShapeStore, ShardId } from '@shapecast/shape-store';
 import type { SourceCounters } from '../quotas/source-counters.ts';
+import type { SourceMetrics } from '../telemetry/source-metrics.ts';
 
 export interface EndDeps {
   readonly store: Pick<ShapeStore, 'rotate'>;
   readonly journal: Pick<RotationJournal, 'record'>;
   readonly hints: Hints;
   readonly count?: SourceCounters;
+  readonly metrics?: SourceMetrics;
   readonly log: Logger;
 }
 
@@ -16,7 +18,7 @@ export interface EndDeps {
  * shapes has changed. May be repeated after a failure. Returns how many were alive.
  */
 export async function endShapes(
-  { store, journal, hints, count, log }: EndDeps,
+  { store, journal, hints, count, metrics, log }: EndDeps,
   shard: ShardId,
   handles: readonly string[],
   failure: ShapeFailure,
@@ -28,6 +30,7 @@ export async function endShapes(
     if (!(await store.rotate(shard, handle, failure))) continue;
     alive += 1;
     if (count) count.rotations += 1;
+    metrics?.ended(failure);
     emitEvent(log, 'shape_rotated', { handle, reason: failure.message });
   }
   hints.publish(shardHintSubject(shard.source, shard.incarnation, shard.shard), encodeShardHint(handles));

@@ -3,6 +3,7 @@ import type { Clock, Logger } from '@shapecast/service-kit';
 import type { ShapeStore } from '@shapecast/shape-store';
 import type { RedisRoom } from '../quotas/redis-room.ts';
 import type { SourceCounters } from '../quotas/source-counters.ts';
+import type { SourceMetrics } from '../telemetry/source-metrics.ts';
 import type { SourceQuotas } from '../quotas/source-quotas.ts';
 import { createCompactionJob } from './compaction-job.ts';
 import { createExpiryJob } from './expiry-job.ts';
@@ -25,6 +26,7 @@ interface JobDeps {
   readonly handles: HandleRecords;
   readonly room: RedisRoom;
   readonly count: SourceCounters;
+  readonly metrics: SourceMetrics;
 }
 
 export interface UpkeepOptions {

@@ -18,12 +18,27 @@ interface Visitor {
   wants(shape: ShapeUse): boolean;
   /** A bounded piece of work; 'again' has the shape visited once more before the next one is. */
   visit(shard: UpkeepShard, shape: ShapeUse, signal: AbortSignal): Promise<'next' | 'again'>;
+  /** All shapes of the shard were looked at. */
+  over?(shard: UpkeepShard, weight: RoundWeight): void;
+}
+
+/** What all shapes of a shard together have, as a round found them. */
+export interface RoundWeight {
+  /** As the store holds them. */
+  readonly heldBytes: number;
+  /** Of changes that wait for snapshots. */
+  readonly pendingBytes: number;
+  /** How long it took to look at them, without what was done about them. */
+  readonly lookMs: number;
 }
 
 interface Round {
   cursor: string | undefined;
   readonly waiting: ShapeUse[];
   lastPage: boolean;
+  heldBytes: number;
+  pendingBytes: number;
+  lookMs: number;
 }
 
 /** After this a turn begins no further visit. */
@@ -37,10 +52,16 @@ export function createShapeRound(deps: RoundDeps, options: RoundOptions, visitor
   return {
     ...options,
     async turn(shard, signal) {
-      const round = rounds.get(shard) ?? { cursor: undefined, waiting: [], lastPage: false };
+      const round = rounds.get(shard) ?? beginning();
       rounds.set(shard, round);
       if (round.waiting.length === 0 && !round.lastPage) {
+        const startedAt = clock.now();
         const { shapes, cursor } = await store.scanShapes(shard.id, round.cursor);
+        round.lookMs += clock.now() - startedAt;
+        for (const { heldBytes, pendingBytes = 0 } of shapes) {
+          round.heldBytes += heldBytes;
+          round.pendingBytes += pendingBytes;
+        }
         round.waiting.push(...shapes.filter((shape) => visitor.wants(shape)));
         round.cursor = cursor;
         round.lastPage = cursor === undefined;
@@ -54,7 +75,12 @@ export function createShapeRound(deps: RoundDeps, options: RoundOptions, visitor
       }
       if (round.waiting.length > 0 || !round.lastPage) return 'more';
       rounds.delete(shard);
+      visitor.over?.(shard, round);
       return 'done';
     },
   };
+}
+
+function beginning(): Round {
+  return { cursor: undefined, waiting: [], lastPage: false, heldBytes: 0, pendingBytes: 0, lookMs: 0 };
 }

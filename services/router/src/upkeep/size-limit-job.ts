@@ -1,6 +1,7 @@
 import type { Clock } from '@shapecast/service-kit';
 import type { ShapeStore, ShapeUse } from '@shapecast/shape-store';
 import type { SourceCounters } from '../quotas/source-counters.ts';
+import type { SourceMetrics } from '../telemetry/source-metrics.ts';
 import { createShapeRound } from './shape-round.ts';
 import type { UpkeepJob } from './upkeep.ts';
 
@@ -15,6 +16,7 @@ interface SizeLimitOptions {
 interface SizeLimitDeps {
   readonly store: Pick<ShapeStore, 'scanShapes'>;
   readonly count?: SourceCounters;
+  readonly metrics?: SourceMetrics;
   readonly clock: Clock;
 }
 
@@ -35,6 +37,10 @@ export function createSizeLimitJob(deps: SizeLimitDeps, options: SizeLimitOption
         const ended = await shard.rotate([[shape.handle, { code: 'LOG_TOO_LARGE', message }]]);
         deps.count?.refuse('logBytes', ended.length);
         return 'next';
+      },
+      over({ id }, weight) {
+        deps.count?.weights.set(id.shard, weight);
+        deps.metrics?.weighed(weight.lookMs);
       },
     },
   );
