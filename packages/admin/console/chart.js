@@ -2,6 +2,8 @@ import { fill, h, s } from './dom.js';
 
 const WIDTH = 300;
 const HEIGHT = 100;
+/** Of the lines of one chart, which has three at most. */
+const PLACES = ['', 'second', 'third'];
 
 /**
  * Lines over the last minutes.
@@ -24,7 +26,7 @@ export class Chart {
         : h(
             'p',
             { class: 'legend' },
-            options.names.map((name, i) => h('span', { class: i === 0 ? 'key' : 'key second' }, name)),
+            options.names.map((name, i) => h('span', { class: `key ${PLACES[i] ?? ''}` }, name)),
           );
     this.element = h(
       'figure',
@@ -61,7 +63,7 @@ export class Chart {
     const top = niceTop(Math.max(0, ...known));
     const length = Math.max(2, ...this.values.map((line) => line.length));
     const lines = this.values.map((line, i) =>
-      s('path', { class: i === 0 ? 'series' : 'series second', d: pathOf(line, length, top) }),
+      s('path', { class: `series ${PLACES[i] ?? ''}`, d: pathOf(line, length, top) }),
     );
     const grid = [0.5, HEIGHT / 2, HEIGHT - 0.5].map((y) =>
       s('line', { class: 'grid', x1: 0, x2: WIDTH, y1: y, y2: y }),

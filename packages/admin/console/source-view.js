@@ -28,7 +28,7 @@ export function sourceView(id, page) {
     changes: new Chart({ title: 'Changes from Postgres', names: ['changes'], text: rate }),
     entries: new Chart({ title: 'Entries written to logs', names: ['entries'], text: rate }),
     requests: new Chart({ title: 'Requests', names: ['requests'], text: rate }),
-    lag: new Chart({ title: 'Lag', names: ['stored', 'visible'], text: duration }),
+    lag: new Chart({ title: 'Lag', names: ['stored', 'visible', 'answered'], text: duration }),
   };
   const parts = [shapesPart(id, page), clausesPart(id), rotationsPart(id)];
   const explain = explainPart(id, page);
@@ -85,7 +85,7 @@ export function sourceView(id, page) {
       charts.changes.set([series.changes], everyMs);
       charts.entries.set([series.entries], everyMs);
       charts.requests.set([series.requests], everyMs);
-      charts.lag.set([series.publishLagMs, series.applyLagMs], everyMs);
+      charts.lag.set([series.publishLagMs, series.applyLagMs, series.deliveryLagMs ?? []], everyMs);
       begun = true;
     }
     for (const part of parts) await part.refresh(signal);
@@ -145,7 +145,7 @@ export function sourceView(id, page) {
       charts.changes.add([rates.changes ?? known(usage, 'changes')]);
       charts.entries.add([rates.entries ?? known(usage, 'entries')]);
       charts.requests.add([rates.requests ?? known(usage, 'requests')]);
-      charts.lag.add([gauges.publishLagMs, gauges.applyLagMs]);
+      charts.lag.add([gauges.publishLagMs, gauges.applyLagMs, gauges.deliveryLagMs]);
     },
     state: () => void page.attempt(() => parts[2].refresh(page.signal)),
   };
@@ -227,10 +227,14 @@ function quotaBars(quotas) {
   );
 }
 
-function lagOf({ stream, shards, lagProblem, conditions, unownedShards }) {
+function lagOf({ lag, stream, shards, lagProblem, conditions, unownedShards }) {
   const behind = shards.map((shard) => shard.behind).filter((value) => value !== undefined);
   const missing = Object.entries(conditions).filter(([, { ok }]) => !ok);
   const entries = [
+    ['Published', duration(lag.publishMs)],
+    ['Applied', duration(lag.applyMs)],
+    ['Served', duration(lag.serveMs)],
+    ['In all', duration(lag.totalMs)],
     ['Records in the stream', stream === undefined ? '–' : number(stream.lastSeq - stream.firstSeq + 1)],
     [
       'Of its size',

@@ -76,7 +76,7 @@ function row(source) {
     h('span', {}, statusTag(source), source.problem ? h('span', { class: 'problem' }, source.problem) : undefined),
     rate(rates.changes),
     rate(rates.requests),
-    duration(gauges.applyLagMs ?? gauges.publishLagMs),
+    duration(gauges.deliveryLagMs ?? gauges.applyLagMs ?? gauges.publishLagMs),
     number(gauges.shapes),
     number(gauges.parked),
     size(gauges.retainedWalBytes),

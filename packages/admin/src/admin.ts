@@ -18,8 +18,10 @@ export interface AdminDeps {
   readonly store?: ShapeStore | undefined;
   /** What is wrong with the sources file that this process reads; each begins with the source and the field. */
   readonly fileProblems?: (() => readonly string[]) | undefined;
-  /** Serves `/live`, `/ready` and `/health`, too: for a process whose health port this is. */
+  /** Serves what a `HealthServer` does, too: for a process whose health port this is. */
   readonly health?: (() => HealthReport) | undefined;
+  /** Prometheus text of the process: serves `/metrics`, too. */
+  readonly metrics?: (() => string) | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -71,6 +73,7 @@ class AdminServer implements Admin {
       connected: () => this.#needConnected(),
       overview: () => this.#overview(),
       health: given.health,
+      metrics: given.metrics,
       streams: this.#streams,
       guard: new TokenGuard(options.tokens, given.clock),
       log,

@@ -7,6 +7,8 @@ import { ClauseReader } from './shapes/clause-reader.ts';
 import { ShapeAdmin } from './shapes/shape-admin.ts';
 import { Tables } from './shapes/tables.ts';
 import { AdminSources, type SourcesMode } from './sources/admin-sources.ts';
+import { Shards } from './sources/shards.ts';
+import { SourceActions } from './sources/source-actions.ts';
 import { SourcesView } from './sources/sources-view.ts';
 
 /** Everything that needs NATS. */
@@ -18,6 +20,8 @@ export interface Connected {
   readonly view: SourcesView;
   readonly clauses: ClauseReader;
   readonly tables: Tables;
+  readonly actions: SourceActions;
+  readonly shards: Shards;
   /** Absent where there is no Redis to look into. */
   readonly shapes: ShapeAdmin | undefined;
   stop(): Promise<void>;
@@ -39,15 +43,19 @@ export async function connectAdmin({ messaging, mode, store, clock, log }: Conne
   const sources = new AdminSources({ registries, view: records, clock, log }, mode);
   const view = new SourcesView({ messaging, view: records, sources, board, store });
   const unfollow = events.follow(hints);
+  const shapes = store && new ShapeAdmin({ messaging, store, board, view, clock, log });
   await board.start();
   return {
     ...{ messaging, board, events, sources, view },
     clauses: new ClauseReader(),
     tables: new Tables(messaging),
-    shapes: store && new ShapeAdmin({ messaging, store, board, view, clock, log }),
+    shapes,
+    actions: new SourceActions({ messaging, view }),
+    shards: new Shards({ messaging, view, shapes, clock, log }),
     async stop() {
       unfollow();
       records.stop();
+      await shapes?.stop();
       await board.stop();
     },
   };

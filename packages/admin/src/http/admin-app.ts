@@ -1,6 +1,6 @@
-import { type HealthReport, type Logger } from '@shapecast/service-kit';
+import type { HealthReport, Logger } from '@shapecast/service-kit';
 import type { ShapeState } from '@shapecast/shape-store';
-import express, { type Express, type Request, type RequestHandler, type Response, type Router } from 'express';
+import express, { type Express, type Request, type RequestHandler, type Router } from 'express';
 import { AdminError, invalid } from '../admin-error.ts';
 import type { Connected } from '../connected.ts';
 import { explainClause } from '../shapes/explain.ts';
@@ -8,12 +8,15 @@ import { noStore, type ShapeAdmin, type ShapeQuery } from '../shapes/shape-admin
 import { SORTS } from '../shapes/shape-list.ts';
 import { slowClauses } from '../shapes/slow-clauses.ts';
 import { rotationsOf } from '../sources/rotations.ts';
+import { stageLagOf } from '../sources/stage-lag.ts';
+import { actionRoutes } from './action-routes.ts';
 import { Answer, answer, onError, writeProblem } from './answers.ts';
 import { consoleFiles } from './console-files.ts';
 import type { EventStreams } from './event-stream.ts';
+import { healthRoutes, metricsRoute } from './health-routes.ts';
+import { handleOf, idOf, jsonBody, methods, notFound } from './requests.ts';
 import type { TokenGuard } from './token-guard.ts';
 
-const MAX_BODY_BYTES = 256 * 1024;
 const MAX_PAGE = 200;
 const STATES = ['creating', 'snapshotting', 'promoting', 'live', 'dead', 'alive', 'any'] as const;
 
@@ -22,6 +25,7 @@ interface AppDeps {
   readonly connected: () => Connected;
   readonly overview: () => Promise<unknown>;
   readonly health: (() => HealthReport) | undefined;
+  readonly metrics: (() => string) | undefined;
   readonly streams: EventStreams;
   readonly guard: TokenGuard;
   readonly log: Logger;
@@ -45,20 +49,12 @@ export function adminApp(deps: AppDeps): Express {
     next();
   });
   if (deps.health !== undefined) healthRoutes(app, deps.health);
+  if (deps.metrics !== undefined) metricsRoute(app, deps.metrics);
   app.use(consoleFiles());
   app.use('/admin', authenticated(deps), adminRoutes(deps));
   app.use(notFound);
   app.use(onError(deps.log));
   return app;
-}
-
-/** As `HealthServer`, for processes whose admin port is their health port. */
-function healthRoutes(app: Express, health: () => HealthReport): void {
-  app.get(['/live', '/livez'], (_req, res) => void res.type('text/plain').send('ok\n'));
-  app.get(['/ready', '/readyz', '/health'], (_req, res) => {
-    const report = health();
-    res.status(report.ready ? 200 : 503).json(report);
-  });
 }
 
 function authenticated({ guard, log }: AppDeps): RequestHandler {
@@ -81,7 +77,6 @@ function authenticated({ guard, log }: AppDeps): RequestHandler {
 function adminRoutes(deps: AppDeps): Router {
   const { connected, log } = deps;
   const router = express.Router({ caseSensitive: true, strict: true });
-  const json = [jsonOnly, express.json({ limit: MAX_BODY_BYTES, strict: true, type: () => true })];
   const told = (req: Request, action: string) =>
     log.info({ source: idOf(req), action, address: req.socket.remoteAddress }, 'source changed through the admin API');
   const stateRoute = (action: string, state: 'active' | 'paused' | 'draining') =>
@@ -110,7 +105,7 @@ function adminRoutes(deps: AppDeps): Router {
     .route('/sources/:id')
     .get(answer((req) => connected().view.show(idOf(req))))
     .put(
-      ...json,
+      ...jsonBody,
       answer(async (req) => {
         const { sources, view } = connected();
         if (typeof req.body !== 'object' || Array.isArray(req.body)) throw invalid(['body: expected an object']);
@@ -144,7 +139,8 @@ function adminRoutes(deps: AppDeps): Router {
       answer(async (req) => {
         const { sources, board } = connected();
         const { id } = await sources.get(idOf(req));
-        return { ...board.sumsOf(id), history: board.historyOf(id) };
+        const sums = board.sumsOf(id);
+        return { ...sums, lag: stageLagOf(sums), history: board.historyOf(id) };
       }),
     )
     .all(methods('GET'));
@@ -161,12 +157,13 @@ function adminRoutes(deps: AppDeps): Router {
       }),
     )
     .all(methods('GET'));
-  shapeRoutes(router, deps, json);
+  shapeRoutes(router, deps);
+  actionRoutes(router, deps);
   router.use(notFound);
   return router;
 }
 
-function shapeRoutes(router: Router, { connected, log }: AppDeps, json: readonly RequestHandler[]): void {
+function shapeRoutes(router: Router, { connected, log }: AppDeps): void {
   const shapes = (): ShapeAdmin => connected().shapes ?? noStore();
   router
     .route('/sources/:id/shapes')
@@ -189,7 +186,7 @@ function shapeRoutes(router: Router, { connected, log }: AppDeps, json: readonly
   router
     .route('/sources/:id/explain')
     .post(
-      ...json,
+      ...jsonBody,
       answer(async (req, signal) => {
         const { sources, clauses, tables } = connected();
         const { id } = await sources.get(idOf(req));
@@ -197,14 +194,6 @@ function shapeRoutes(router: Router, { connected, log }: AppDeps, json: readonly
       }),
     )
     .all(methods('POST'));
-}
-
-function idOf(req: Request): string {
-  return String(req.params['id']);
-}
-
-function handleOf(req: Request): string {
-  return String(req.params['handle']);
 }
 
 function queryOf({ query }: Request): ShapeQuery {
@@ -235,22 +224,4 @@ function queryOf({ query }: Request): ShapeQuery {
   for (const name of Object.keys(query)) if (!known.has(name)) problems.push(`${name}: is no parameter of this list`);
   if (problems.length > 0) throw invalid(problems);
   return result;
-}
-
-/** A body of another type may come from a form of another site. */
-const jsonOnly: RequestHandler = (req, res, next) => {
-  if (/^application\/json *(;|$)/i.test(req.headers['content-type'] ?? '')) return next();
-  const message = 'The body has to be JSON: content-type: application/json.';
-  writeProblem(res, { status: 415, code: 'unsupported_media_type', message });
-};
-
-function methods(allowed: string): RequestHandler {
-  return (_req, res) => {
-    res.set('allow', allowed);
-    writeProblem(res, { status: 405, code: 'method_not_allowed', message: `Only ${allowed} can be asked for here.` });
-  };
-}
-
-function notFound(_req: Request, res: Response): void {
-  writeProblem(res, { status: 404, code: 'not_found', message: 'There is nothing here.' });
 }

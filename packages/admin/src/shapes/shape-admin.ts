@@ -1,18 +1,16 @@
 import { formatLsn, formatOffset } from '@shapecast/log';
-import {
-  encodeShardHint,
-  RotationJournal,
-  shardHintSubject,
-  type Messaging,
-  type UsageBoard,
-} from '@shapecast/messaging';
+import { RotationJournal, type Messaging, type UsageBoard } from '@shapecast/messaging';
 import { emitEvent, type Clock, type Logger } from '@shapecast/service-kit';
 import type { ShapeDefinition } from '@shapecast/shape';
-import type { ShapeInspection, ShapeState, ShapeStore, ShardId } from '@shapecast/shape-store';
-import { unavailable, unknownShape } from '../admin-error.ts';
+import type { ShapeFailure, ShapeInspection, ShapeState, ShapeStore, ShardId } from '@shapecast/shape-store';
+import { AdminError, unavailable, unknownShape } from '../admin-error.ts';
+import { checkShape, type ShapeCheck } from '../consistency/check-shape.ts';
 import type { SourcesView } from '../sources/sources-view.ts';
 import { ClauseReader } from './clause-reader.ts';
+import { endShapes } from './end-shapes.ts';
 import { maskedWhere } from './masked-where.ts';
+import { MassRotations, type RotationProgress } from './mass-rotations.ts';
+import { failureFor, type RotationOrder } from './rotation-order.ts';
 import { ShapeList, type ListedShape, type ShapeSort } from './shape-list.ts';
 import { Tables } from './tables.ts';
 
@@ -62,7 +60,10 @@ export interface ShapePageAnswer {
   readonly next?: number;
 }
 
-const DELETED = { code: 'SCHEMA_CHANGED', message: 'The shape was deleted by an operator.' };
+/** Each keeps up to 128 MiB of rows while it compares them. */
+const MAX_CHECKS = 2;
+
+const DELETED: ShapeFailure = { code: 'SCHEMA_CHANGED', message: 'The shape was deleted by an operator.' };
 
 /** The shapes of sources, for people who look at them and end them. */
 export class ShapeAdmin {
@@ -70,11 +71,14 @@ export class ShapeAdmin {
   readonly #list: ShapeList;
   readonly #tables: Tables;
   readonly #clauses = new ClauseReader();
+  readonly #rotations: MassRotations;
+  #checks = 0;
 
   constructor(deps: ShapeDeps) {
     this.#deps = deps;
     this.#list = new ShapeList(deps);
     this.#tables = new Tables(deps.messaging);
+    this.#rotations = new MassRotations(deps);
   }
 
   async list(source: string, { sort, limit, offset, state, handle }: ShapeQuery): Promise<ShapePageAnswer> {
@@ -94,6 +98,15 @@ export class ShapeAdmin {
       truncated,
       ...(next < wanted.length ? { next } : {}),
     };
+  }
+
+  /** How many are alive in each shard, as far as was looked at. */
+  async perShard(source: string): Promise<ReadonlyMap<number, number>> {
+    const record = await this.#deps.view.record(source);
+    if (record === undefined) return new Map();
+    const { shapes } = await this.#list.read(source, record.incarnation, record.shards, 'bytes');
+    const alive = shapes.filter(({ state }) => state !== 'dead');
+    return new Map([...Map.groupBy(alive, ({ shard }) => shard.shard)].map(([shard, all]) => [shard, all.length]));
   }
 
   /** Everything that is known of one. */
@@ -123,27 +136,77 @@ export class ShapeAdmin {
   }
 
   /** Ends it: its readers start over, with another handle. */
-  async delete(source: string, handle: string): Promise<void> {
+  delete(source: string, handle: string): Promise<void> {
+    return this.#end(source, handle, DELETED);
+  }
+
+  /** As `delete`, with the operator's own words on why. */
+  rotate(source: string, handle: string, reason: string): Promise<void> {
+    return this.#end(source, handle, failureFor(reason));
+  }
+
+  /** Begins to end all shapes of a table or of the source. */
+  async rotateAll(source: string, order: RotationOrder): Promise<RotationProgress> {
+    const record = await this.#deps.view.record(source);
+    if (record === undefined) {
+      throw new AdminError({
+        status: 409,
+        code: 'not_set_up',
+        message: 'The source was never set up: it has no shapes.',
+      });
+    }
+    return this.#rotations.start(source, record, order, () => this.#list.forget(source));
+  }
+
+  /** Of the source, newest first, since this process started. */
+  rotations(source: string): readonly RotationProgress[] {
+    return this.#rotations.of(source);
+  }
+
+  /** Compares what its log says with what the database says at one moment (spec O 10.1). */
+  async check(source: string, handle: string, signal: AbortSignal): Promise<ShapeCheck> {
     const { messaging, store, clock, log } = this.#deps;
     const { shard, shape } = await this.#find(source, handle);
-    if (shape.state === 'dead') throw unknownShape();
-    const registries = messaging.registries;
-    // First where a store that goes back cannot lose it (spec R 12.5.7).
-    await new RotationJournal({ registries, clock, log }, source).record([[handle, DELETED]]);
-    if (!(await store.rotate(shard, handle, DELETED))) throw unknownShape();
-    const subject = shardHintSubject(source, shard.incarnation, shard.shard);
-    messaging.hints.publish(subject, encodeShardHint([handle]));
-    const table = shape.record && tableName(shape.record.definition);
-    emitEvent(log.child({ source }), 'shape_rotated', {
-      handle,
-      reason: DELETED.message,
-      ...(table === undefined ? {} : { table }),
-    });
-    this.#list.forget(source);
+    const definition = shape.record?.definition;
+    if (shape.state === 'dead' || definition === undefined) throw unknownShape();
+    if (this.#checks >= MAX_CHECKS) {
+      const message = 'Other shapes are being checked by this process. Try again later.';
+      throw new AdminError({ status: 503, code: 'busy', message, retryAfterS: 5 });
+    }
+    this.#checks += 1;
+    try {
+      const check = await checkShape({ store, rpc: messaging.rpc, clock }, shard, { handle, definition }, signal);
+      if (!check.consistent) {
+        const { missing, extra, changed } = check.differences;
+        const message = `The shape ${handle} is not what the database says: ${missing} rows are missing, ${extra} too many, ${changed} different.`;
+        emitEvent(log.child({ source }), 'warning', { type: 'shape_inconsistent', message });
+      }
+      return check;
+    } finally {
+      this.#checks -= 1;
+    }
+  }
+
+  /** Breaks off rotations of many shapes. */
+  stop(): Promise<void> {
+    return this.#rotations.stop();
   }
 
   get clauses(): ClauseReader {
     return this.#clauses;
+  }
+
+  async #end(source: string, handle: string, failure: ShapeFailure): Promise<void> {
+    const { messaging, store, clock, log } = this.#deps;
+    const { shard, shape } = await this.#find(source, handle);
+    if (shape.state === 'dead') throw unknownShape();
+    const { registries, hints } = messaging;
+    const journal = new RotationJournal({ registries, clock, log }, source);
+    const table = shape.record && tableName(shape.record.definition);
+    const ending = { handle, ...(table === undefined ? {} : { table }) };
+    const deps = { store, journal, hints, log: log.child({ source }) };
+    if ((await endShapes(deps, shard, [ending], failure)) === 0) throw unknownShape();
+    this.#list.forget(source);
   }
 
   /** A handle does not tell its shard, so all are asked. */

@@ -24,7 +24,7 @@ export interface ShardSight {
   readonly watermark?: string;
 }
 
-interface Lag {
+export interface ShardLag {
   readonly stream?: StreamSight;
   readonly shards: readonly ShardSight[];
   readonly lagProblem?: string;
@@ -35,7 +35,7 @@ export async function measureShards(
   deps: { readonly messaging: Messaging; readonly store: ShapeStore | undefined },
   source: string,
   { record, routers }: SourceTold,
-): Promise<Lag> {
+): Promise<ShardLag> {
   if (record === undefined) return { shards: [] };
   const owners = new Map(routers.flatMap(({ id, owned }) => owned.map((shard) => [shard, id] as const)));
   const { incarnation } = record;

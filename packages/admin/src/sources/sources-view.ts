@@ -17,7 +17,8 @@ import type { ShapeStore } from '@shapecast/shape-store';
 import type { RecordsView } from '../records/records-view.ts';
 import type { AdminSources, DeclaredSource } from './admin-sources.ts';
 import { quotasOf, type QuotaSight } from './quotas.ts';
-import { measureShards, type ShardSight, type StreamSight } from './shard-lag.ts';
+import { measureShards, type ShardLag, type ShardSight, type StreamSight } from './shard-lag.ts';
+import { stageLagOf, type StageLag } from './stage-lag.ts';
 import { conditionsOf, statusOf, unownedOf, type SourceTold, type StatusReport } from './source-status.ts';
 
 interface ViewDeps {
@@ -38,6 +39,7 @@ export interface SourceSummary
   readonly unownedShards?: number;
   /** Sums over the processes that have to do with it; see SourceUsage. */
   readonly usage: SourceSums;
+  readonly lag: StageLag;
   readonly quotas: readonly QuotaSight[];
 }
 
@@ -113,6 +115,19 @@ export class SourcesView {
     return (await this.#deps.view.all<SourceRecord>(BUCKETS.sources)).get(id);
   }
 
+  /** How far each of its shards is. */
+  async shards(id: string): Promise<ShardLag> {
+    const { messaging, store, sources } = this.#deps;
+    await sources.get(id);
+    return measureShards({ messaging, store }, id, (await this.#told()).get(id) ?? NOTHING);
+  }
+
+  /** Those of it that live. */
+  async routers(id: string): Promise<readonly RouterRecord[]> {
+    await this.#deps.sources.get(id);
+    return (await this.#told()).get(id)?.routers ?? [];
+  }
+
   #summary(source: DeclaredSource, told: SourceTold): SourceSummary {
     const { id, origin, state, displayName, labels, limits, unreadable } = source;
     const usage = this.#deps.board.sumsOf(id);
@@ -126,6 +141,7 @@ export class SourcesView {
       routers: told.routers.length,
       ...(unowned === undefined ? {} : { unownedShards: unowned }),
       usage,
+      lag: stageLagOf(usage),
       quotas: quotasOf(limits, usage),
     };
   }
