@@ -1,0 +1,11 @@
+export type { Alert, AlertGroup, Stage } from './alerts/alert.ts';
+export { ALERT_GROUPS, ALERTS } from './alerts/index.ts';
+export { THRESHOLDS, withDefaults, type Severity, type Threshold } from './alerts/thresholds.ts';
+export type { Dashboard } from './dashboards/dashboard.ts';
+export { dashboardJson } from './dashboards/dashboard.ts';
+export { DASHBOARDS } from './dashboards/index.ts';
+export { exprsOf } from './docs/metrics-page.ts';
+export { generatedFiles } from './files.ts';
+export { seriesIn, seriesNames } from './promql/names.ts';
+export { RECORDED } from './recording.ts';
+export { anchorOf, RUNBOOK_PATH } from './rules-file.ts';
