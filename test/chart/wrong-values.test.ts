@@ -104,6 +104,21 @@ const CASES: readonly (readonly [string, Values, string])[] = [
     { monitoring: { serviceMonitor: { enabled: true }, podMonitor: { enabled: true } } },
     'monitoring.podMonitor.enabled: excludes monitoring.serviceMonitor.enabled',
   ],
+  [
+    'metrics by annotations, and again',
+    { monitoring: { serviceMonitor: { enabled: true }, scrapeAnnotations: true } },
+    'monitoring.scrapeAnnotations: excludes the monitors',
+  ],
+  [
+    'an edge scaled by a metric that it has not',
+    { edge: { enabled: true, autoscaling: { enabled: true, ownMetric: { enabled: true } } } },
+    'edge.autoscaling.ownMetric.enabled: the edge has no metric of its own; set edge.autoscaling.metrics',
+  ],
+  [
+    'an edge scaled by no query',
+    { edge: { enabled: true, keda: { enabled: true, prometheus: { serverAddress: 'http://prometheus' } } } },
+    'edge.keda.prometheus.query: is required with serverAddress',
+  ],
   ['a hook for many', { ...many, cleanup: { dropReplicationSlots: true } }, 'set `state: removed` on each before'],
   [
     'a hook without NATS',
@@ -117,6 +132,21 @@ const CASES: readonly (readonly [string, Values, string])[] = [
     'config.SHAPECAST_SNAPSHOT_CONCURENCY: no service reads it; set SHAPECAST_SNAPSHOT_CONCURRENCY if you meant that',
   ],
   ['one of a component', { api: { env: { ELECTRIC_CACHE_MAXAGE: 5 } } }, 'set ELECTRIC_CACHE_MAX_AGE if you meant'],
+  [
+    'letters that changed places',
+    { config: { SHAPECAST_LGO_LEVEL: 'debug' } },
+    'config.SHAPECAST_LGO_LEVEL: no service reads it; set SHAPECAST_LOG_LEVEL if you meant that',
+  ],
+  [
+    'a variable like no other',
+    { config: { ELECTRIC_FOO: 1 } },
+    'config.ELECTRIC_FOO: no service reads it; correct its name (docs/config.md)',
+  ],
+  [
+    'a variable that has a value of its own',
+    { api: { config: { SHAPECAST_LAG_HEADER: 'true' } } },
+    'api.config.SHAPECAST_LAG_HEADER: is set by the chart; set telemetry.lagHeader instead',
+  ],
   ['a variable of the chart', { config: { ELECTRIC_PORT: 80 } }, 'config.ELECTRIC_PORT: is set by the chart'],
   [
     'a password among settings',
@@ -144,9 +174,14 @@ describe.skipIf(helm === undefined)('values that are not right are refused with 
     }
   });
 
-  test('a value of the wrong kind, by the schema', async () => {
-    const said = await refusal(helm as string, [minimal], { api: { replicaCount: 'two' } });
-    expect(said).toContain('replicaCount');
+  test.each([
+    ['replicaCount', { api: { replicaCount: 'two' } }],
+    ['redisPorts', { networkPolicy: { redisPorts: [70_000] } }],
+    ['sampler', { telemetry: { sampler: 'sometimes' } }],
+    ['samplingRatio', { telemetry: { samplingRatio: 2 } }],
+    ['endpoint', { telemetry: { otlp: { endpoint: 'collector:4317' } } }],
+  ])('a value of the wrong kind, by the schema: %s', async (name, values) => {
+    expect(await refusal(helm as string, [minimal], values)).toContain(name);
   });
 
   test('but what somebody insists on goes', async () => {

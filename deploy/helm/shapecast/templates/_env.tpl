@@ -143,6 +143,36 @@ SHAPECAST_ACCESS_FILE: { value: /etc/shapecast/access/{{ $auth.accessExistingCon
 {{- end -}}
 {{- end -}}
 
+{{/*
+Where traces and metrics are pushed to, if anywhere, and what pods are told apart by there. The names of Kubernetes come before that of
+OpenTelemetry, which refers to them: only what stands before can be referred to. {root, component}
+*/}}
+{{- define "shapecast.telemetryEnv" -}}
+{{- $otlp := .root.Values.telemetry.otlp -}}
+{{- if $otlp.endpoint -}}
+OTEL_EXPORTER_OTLP_ENDPOINT: { value: {{ $otlp.endpoint | quote }} }
+OTEL_TRACES_EXPORTER: { value: {{ ternary "otlp" "none" $otlp.traces }} }
+OTEL_METRICS_EXPORTER: { value: {{ ternary "otlp" "none" $otlp.metrics }} }
+OTEL_TRACES_SAMPLER: { value: {{ .root.Values.telemetry.sampler }} }
+OTEL_TRACES_SAMPLER_ARG: { value: {{ include "shapecast.text" .root.Values.telemetry.samplingRatio | quote }} }
+{{- if $otlp.existingSecret }}
+OTEL_EXPORTER_OTLP_HEADERS:
+  {{- include "shapecast.fromSecret" (dict "name" $otlp.existingSecret "key" $otlp.existingSecretKey) | nindent 2 }}
+{{- end }}
+{{- $attributes := dict
+    "k8s.namespace.name" "$(K8S_NAMESPACE_NAME)" "k8s.node.name" "$(K8S_NODE_NAME)" "k8s.pod.name" "$(K8S_POD_NAME)" "k8s.pod.uid" "$(K8S_POD_UID)"
+    "k8s.container.name" .component "k8s.deployment.name" (printf "%s-%s" (include "shapecast.fullname" .root) .component) -}}
+{{- range $key, $value := .root.Values.telemetry.resourceAttributes }}{{ $_ := set $attributes $key ($value | urlquery | replace "+" "%20") }}{{ end }}
+{{- $pairs := list -}}
+{{- range $key := keys $attributes | sortAlpha }}{{ $pairs = append $pairs (printf "%s=%s" $key (get $attributes $key)) }}{{ end }}
+K8S_NAMESPACE_NAME: { valueFrom: { fieldRef: { fieldPath: metadata.namespace } } }
+K8S_NODE_NAME: { valueFrom: { fieldRef: { fieldPath: spec.nodeName } } }
+K8S_POD_NAME: { valueFrom: { fieldRef: { fieldPath: metadata.name } } }
+K8S_POD_UID: { valueFrom: { fieldRef: { fieldPath: metadata.uid } } }
+OTEL_RESOURCE_ATTRIBUTES: { value: {{ join "," $pairs | quote }} }
+{{- end -}}
+{{- end -}}
+
 {{/* What the chart itself sets, as YAML: name to {value} or {valueFrom}. {root, component, values} */}}
 {{- define "shapecast.chartEnv" -}}
 {{- $many := include "shapecast.many" .root -}}
@@ -157,6 +187,7 @@ SHAPECAST_WORKER_HEAP: { value: {{ printf "%dMiB" (div (int64 .) 2097152) | quot
 {{- end }}
 {{- end }}
 {{- end }}
+{{ include "shapecast.telemetryEnv" . }}
 {{ include "shapecast.natsEnv" .root }}
 {{- if or $many (ne .component "replicator") }}
 {{ include "shapecast.redisEnv" .root }}
@@ -187,6 +218,9 @@ SHAPECAST_ADMIN_TOKEN:
 ELECTRIC_PORT: { value: "3000" }
 SHAPECAST_PRESTOP_DELAY: { value: "0s" }
 SHAPECAST_DRAIN_SPREAD: { value: {{ printf "%ds" (int .values.drain.spreadSeconds) | quote }} }
+{{- if .root.Values.telemetry.lagHeader }}
+SHAPECAST_LAG_HEADER: { value: "true" }
+{{- end }}
 {{- if not $many }}
 {{ include "shapecast.authEnv" .root }}
 {{- end }}

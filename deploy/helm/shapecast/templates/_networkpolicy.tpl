@@ -72,8 +72,12 @@ spec:
 {{- if .postgres }}
 {{ include "shapecast.rule" (dict "direction" "to" "peers" $policy.postgres "ports" $policy.postgresPorts) }}
 {{- end }}
-{{- with $policy.otlp }}
-{{ include "shapecast.rule" (dict "direction" "to" "peers" . "ports" (list (int $policy.otlpPort))) }}
+{{- $endpoint := .root.Values.telemetry.otlp.endpoint -}}
+{{- if or $policy.otlp $endpoint }}
+{{- $url := urlParse (default "" $endpoint) -}}
+{{- $port := ternary (ternary 443 80 (eq $url.scheme "https")) (int $policy.otlpPort) (not (empty $endpoint)) -}}
+{{- with regexFind ":[0-9]+$" $url.host }}{{ $port = trimPrefix ":" . | int }}{{ end }}
+{{ include "shapecast.rule" (dict "direction" "to" "peers" $policy.otlp "ports" (list $port)) }}
 {{- end }}
 {{- end -}}
 

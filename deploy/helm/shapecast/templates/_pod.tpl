@@ -181,5 +181,14 @@ checksum/secret: {{ $inline | toJson | sha256sum }}
     "args" (list .component) "ports" $ports
     "env" (include "shapecast.env" (dict "root" .root "values" .values "chart" $chart))
     "volumes" (include "shapecast.volumes" .) "probes" (include "shapecast.serviceProbes" .) "lifecycle" $lifecycle
-    "checksums" (include "shapecast.checksums" .root | fromYaml)) -}}
+    "checksums" (merge (include "shapecast.checksums" .root | fromYaml) (include "shapecast.scrapeAnnotations" .root | fromYaml))) -}}
+{{- end -}}
+
+{{/* For a Prometheus that finds pods by their annotations instead of monitors. */}}
+{{- define "shapecast.scrapeAnnotations" -}}
+{{- if .Values.monitoring.scrapeAnnotations }}
+prometheus.io/scrape: "true"
+prometheus.io/port: "9090"
+prometheus.io/path: /metrics
+{{- end }}
 {{- end -}}

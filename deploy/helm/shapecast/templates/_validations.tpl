@@ -32,6 +32,14 @@ router.{{ $kind }}.maxReplicas: is {{ int $scale.maxReplicas }}, but the source 
 {{- if and $c.keda.enabled (not $c.keda.prometheus.serverAddress) (not $c.keda.triggers) }}
 {{ $name }}.keda.prometheus.serverAddress: is required with keda, or triggers of your own; set it to the address of Prometheus.
 {{- end }}
+{{- if eq $name "edge" }}
+{{- if and $c.keda.enabled $c.keda.prometheus.serverAddress (or (not $c.keda.prometheus.query) (not $c.keda.prometheus.threshold)) }}
+edge.keda.prometheus.query: is required with serverAddress, and so is threshold: the edge has no metric of its own; set both, or leave the address out and scale by CPU and triggers.
+{{- end }}
+{{- if and $c.autoscaling.enabled $c.autoscaling.ownMetric.enabled }}
+edge.autoscaling.ownMetric.enabled: the edge has no metric of its own; set edge.autoscaling.metrics.
+{{- end }}
+{{- end }}
 {{- end }}
 {{- $drain := $components.api.drain }}
 {{- $needed := add (int $drain.preStopSeconds) (int $drain.spreadSeconds) (int $drain.timeoutSeconds) 5 }}
@@ -57,6 +65,9 @@ gateway.parentRefs: is required with gateway.enabled; set the name of the Gatewa
 {{- if and $v.monitoring.serviceMonitor.enabled $v.monitoring.podMonitor.enabled }}
 monitoring.podMonitor.enabled: excludes monitoring.serviceMonitor.enabled; every metric would be there twice.
 {{- end }}
+{{- if and $v.monitoring.scrapeAnnotations (or $v.monitoring.serviceMonitor.enabled $v.monitoring.podMonitor.enabled) }}
+monitoring.scrapeAnnotations: excludes the monitors; every metric would be there twice.
+{{- end }}
 {{- if $v.cleanup.dropReplicationSlots }}
 {{- if $many }}
 cleanup.dropReplicationSlots: is for mode single-source; with many sources set `state: removed` on each before uninstalling, and wait until they are gone.
@@ -67,8 +78,55 @@ cleanup.dropReplicationSlots: needs NATS, and that of nats.enabled is uninstalle
 {{- if and $many $v.tests.table (not $v.tests.source) }}
 tests.source: is required with tests.table and mode many-sources; set the id of a source.
 {{- end }}
+{{- include "shapecast.secretProblems" . }}
 {{- include "shapecast.upgradeProblems" . }}
 {{- include "shapecast.deprecations" . }}
+{{- end -}}
+
+{{/* Secrets of the user that are there and lack a key: pods would wait for it without end. Where there is no cluster, there is no Secret. */}}
+{{- define "shapecast.secretProblems" -}}
+{{- if .Values.checkSecrets }}
+{{- range $name, $keys := include "shapecast.expectedSecrets" . | fromYaml }}
+{{- $secret := lookup "v1" "Secret" (include "shapecast.namespace" $) $name }}
+{{- range $key, $path := $keys }}
+{{- if and $secret (not (hasKey (default dict $secret.data) $key)) }}
+{{ $path }}: the Secret {{ $name }} has no key {{ $key }}{{ with keys (default dict $secret.data) | sortAlpha }}, only {{ join ", " . }}{{ end }}; add it, or name the key that it has.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Secrets of the user that the values name, as YAML: name to key to the value that names it. Not those of single sources, of which there may be hundreds. */}}
+{{- define "shapecast.expectedSecrets" -}}
+{{- $v := .Values -}}
+{{- $many := include "shapecast.many" . -}}
+{{- $all := list
+    (list true $v.externalNats.existingSecret $v.externalNats.existingSecretKeys.url "externalNats.existingSecretKeys.url")
+    (list true $v.externalNats.existingSecret $v.externalNats.existingSecretKeys.creds "externalNats.existingSecretKeys.creds")
+    (list true $v.externalNats.tls.caSecret $v.externalNats.tls.caKey "externalNats.tls.caKey")
+    (list true $v.externalRedis.existingSecret $v.externalRedis.existingSecretKeys.url "externalRedis.existingSecretKeys.url")
+    (list true $v.externalRedis.tls.caSecret $v.externalRedis.tls.caKey "externalRedis.tls.caKey")
+    (list true $v.externalPostgres.tls.caSecret $v.externalPostgres.tls.caKey "externalPostgres.tls.caKey")
+    (list (not $many) $v.source.existingSecret $v.source.existingSecretKeys.databaseUrl "source.existingSecretKeys.databaseUrl")
+    (list (not $many) $v.source.existingSecret $v.source.existingSecretKeys.pooledDatabaseUrl "source.existingSecretKeys.pooledDatabaseUrl")
+    (list (not $many) $v.source.auth.existingSecret $v.source.auth.existingSecretKey "source.auth.existingSecretKey")
+    (list $many $v.sourcesExistingSecret.name $v.sourcesExistingSecret.key "sourcesExistingSecret.key")
+    (list $many $v.sourcesKeys.existingSecret $v.sourcesKeys.existingSecretKeys.database "sourcesKeys.existingSecretKeys.database")
+    (list $many $v.sourcesKeys.existingSecret $v.sourcesKeys.existingSecretKeys.api "sourcesKeys.existingSecretKeys.api")
+    (list (and $many $v.admin.enabled) $v.admin.existingSecret $v.admin.existingSecretKey "admin.existingSecretKey")
+    (list $v.edge.enabled $v.edge.gatekeeper.existingSecret $v.edge.gatekeeper.existingSecretKey "edge.gatekeeper.existingSecretKey")
+    (list $v.telemetry.otlp.endpoint $v.telemetry.otlp.existingSecret $v.telemetry.otlp.existingSecretKey "telemetry.otlp.existingSecretKey")
+    (list $v.tests.table $v.tests.existingSecret $v.tests.existingSecretKey "tests.existingSecretKey") -}}
+{{- $found := dict -}}
+{{- range $all -}}
+{{- if and (index . 0) (index . 1) (index . 2) -}}
+{{- $keys := default dict (get $found (index . 1)) -}}
+{{- $_ := set $keys (index . 2) (index . 3) -}}
+{{- $_ := set $found (index . 1) $keys -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $found -}}
 {{- end -}}
 
 {{- define "shapecast.serverProblems" -}}
@@ -171,13 +229,12 @@ sources.{{ $id }}.secrets: excludes secretFrom; set one of the two.
     "SHAPECAST_NATS_URL" "externalNats" "SHAPECAST_REDIS_URL" "externalRedis" "SHAPECAST_REDIS_CLUSTER" "externalRedis.cluster" "SHAPECAST_STREAM_REPLICAS" "externalNats.streamReplicas"
     "SHAPECAST_SOURCES" "mode" "SHAPECAST_SOURCES_FILE" "sources" "SHAPECAST_SOURCES_KEY" "sourcesKeys" "SHAPECAST_SOURCES_API_KEY" "sourcesKeys"
     "SHAPECAST_ADMIN_PORT" "admin.port" "SHAPECAST_ADMIN_TOKEN" "admin" "SHAPECAST_PRESTOP_DELAY" "api.drain.preStopSeconds" "SHAPECAST_DRAIN_SPREAD" "api.drain.spreadSeconds"
-    "SHAPECAST_HEALTH_PORT" "" "ELECTRIC_PORT" "" "PORT" "" -}}
+    "SHAPECAST_HEALTH_PORT" "" "ELECTRIC_PORT" "" "PORT" "" "SHAPECAST_LAG_HEADER" "telemetry.lagHeader"
+    "OTEL_EXPORTER_OTLP_ENDPOINT" "telemetry.otlp.endpoint" "ELECTRIC_OTLP_ENDPOINT" "telemetry.otlp.endpoint" "OTEL_EXPORTER_OTLP_HEADERS" "telemetry.otlp.existingSecret"
+    "OTEL_TRACES_EXPORTER" "telemetry.otlp.traces" "OTEL_METRICS_EXPORTER" "telemetry.otlp.metrics" "OTEL_TRACES_SAMPLER" "telemetry.sampler"
+    "OTEL_TRACES_SAMPLER_ARG" "telemetry.samplingRatio" "ELECTRIC_OTEL_SAMPLING_RATIO" "telemetry.samplingRatio" "OTEL_RESOURCE_ATTRIBUTES" "telemetry.resourceAttributes" -}}
 {{- $known := splitList "\n" (trim (.Files.Get "files/variables.txt")) -}}
-{{- $places := dict "config" .Values.config "defaults.config" .Values.defaults.config "defaults.env" .Values.defaults.env -}}
-{{- range $component := list "replicator" "router" "api" }}
-{{- range $kind := list "config" "env" }}{{ $_ := set $places (printf "%s.%s" $component $kind) (default dict (get (get $.Values $component) $kind)) }}{{ end -}}
-{{- end -}}
-{{- range $place, $variables := $places }}
+{{- range $place, $variables := include "shapecast.variablePlaces" . | fromYaml }}
 {{- range $variable, $value := $variables }}
 {{- if and (hasKey $owned $variable) (hasSuffix "config" $place) }}
 {{ $place }}.{{ $variable }}: is set by the chart{{ with get $owned $variable }}; set {{ . }} instead{{ end }}.
@@ -188,12 +245,38 @@ sources.{{ $id }}.secrets: excludes secretFrom; set one of the two.
 {{- end }}
 {{- end -}}
 
-{{/* The variable that begins as this one does for longest. {variable, known} */}}
+{{/* Wherever variables of services may be given, as YAML: the value to what it has. */}}
+{{- define "shapecast.variablePlaces" -}}
+{{- $places := dict "config" .Values.config "defaults.config" .Values.defaults.config "defaults.env" .Values.defaults.env -}}
+{{- range $component := list "replicator" "router" "api" }}
+{{- range $kind := list "config" "env" }}{{ $_ := set $places (printf "%s.%s" $component $kind) (default dict (get (get $.Values $component) $kind)) }}{{ end -}}
+{{- end -}}
+{{- toYaml $places -}}
+{{- end -}}
+
+{{/* The variable that has most of this one at its beginning and its end, if that is most of it. {variable, known} */}}
 {{- define "shapecast.suggestion" -}}
 {{- $found := "" -}}
-{{- range $cut := until (sub (len .variable) 10 | int) -}}
-{{- $beginning := trunc (sub (len $.variable) $cut | int) $.variable -}}
-{{- if not $found }}{{ range $name := $.known }}{{ if and (not $found) (hasPrefix $beginning $name) }}{{ $found = $name }}{{ end }}{{ end }}{{ end -}}
+{{- $most := 0 -}}
+{{- $variable := .variable -}}
+{{- range $name := .known -}}
+{{- $shorter := min (len $variable) (len $name) | int -}}
+{{- $same := 0 -}}
+{{- range $side := list "hasPrefix" "hasSuffix" -}}
+{{- $length := 0 -}}
+{{- range $n := until (add1 $shorter | int) -}}
+{{- if eq $side "hasPrefix" -}}
+{{- if hasPrefix (trunc $n $variable) $name }}{{ $length = $n }}{{ end -}}
+{{- else if hasSuffix (ternary "" (trunc (mul -1 $n | int) $variable) (eq $n 0)) $name -}}
+{{- $length = $n -}}
+{{- end -}}
+{{- end -}}
+{{- $same = add $same $length | int -}}
+{{- end -}}
+{{- /* Both ends count, but no character twice. */ -}}
+{{- $same = min $same $shorter | int -}}
+{{- $score := sub (mul 2 $same) (len $name) | int -}}
+{{- if and (gt $score $most) (gt $same 12) }}{{ $most = $score }}{{ $found = $name }}{{ end -}}
 {{- end -}}
 {{- if $found }}set {{ $found }} if you meant that{{ else }}correct its name (docs/config.md){{ end -}}
 {{- end -}}

@@ -55,7 +55,10 @@ access:
 {{- end }}
 {{- end -}}
 
-{{/* What is put together in the folder of the sources file. */}}
+{{/*
+What is put together in the folder of the sources file. Secrets of single sources may be missing: without `optional` no replicator would
+start any more, and as it is the last good version of the file stays.
+*/}}
 {{- define "shapecast.sourcesVolume" -}}
 {{- if .Values.sourcesExistingSecret.name }}
 - secret: { name: {{ .Values.sourcesExistingSecret.name | quote }} }
@@ -67,14 +70,14 @@ access:
 {{- range $field, $value := $source }}
 {{- if and (hasSuffix "From" $field) (kindIs "map" $value) }}
 {{- with $value.secretKeyRef }}
-- secret: { name: {{ .name | quote }}, items: [{ key: {{ .key | quote }}, path: {{ include "shapecast.sourceFile" (dict "id" $id "field" $field) | quote }} }] }
+- secret: { name: {{ .name | quote }}, items: [{ key: {{ .key | quote }}, path: {{ include "shapecast.sourceFile" (dict "id" $id "field" $field) | quote }} }], optional: true }
 {{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- range .Values.sourcesFilesSecrets }}
-- secret: { name: {{ . | quote }} }
+- secret: { name: {{ . | quote }}, optional: true }
 {{- end }}
 {{- end -}}
 

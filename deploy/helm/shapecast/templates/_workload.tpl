@@ -3,13 +3,14 @@
 {{/* `pod` is the template's name. */}}
 {{- define "shapecast.deployment" -}}
 {{- $v := .values -}}
+{{- $pods := include "shapecast.replicas" . | fromYaml -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  {{- include "shapecast.metadata" (dict "root" .root "component" .component "suffix" .component) | nindent 2 }}
+  {{- include "shapecast.metadata" (dict "root" .root "component" .component "suffix" .component "annotations" $pods.annotations) | nindent 2 }}
 spec:
-  {{- if not (or $v.autoscaling.enabled $v.keda.enabled) }}
-  replicas: {{ int $v.replicaCount }}
+  {{- if hasKey $pods "replicas" }}
+  replicas: {{ int $pods.replicas }}
   {{- end }}
   revisionHistoryLimit: {{ int $v.revisionHistoryLimit }}
   minReadySeconds: {{ int $v.minReadySeconds }}
@@ -20,6 +21,42 @@ spec:
       {{- include "shapecast.selector" . | nindent 6 }}
   template:
     {{- include .pod . | nindent 4 }}
+{{- end -}}
+
+{{/*
+How many pods a Deployment is to have, as YAML: {replicas, annotations}. Without `replicas` where something scales it, because each upgrade
+would take the number back to that of the values.
+
+Leaving the number out is not enough where an earlier release of the chart has set it: taking away a field that one has set sets it to its
+default, which is one pod, and so it stays until the autoscaler has looked. So the first upgrade with a scaler sets the number that there
+is, and so do those after it, until somebody else has set the number, who then owns it: the autoscaler. Helm 3 knows no owners, and keeps
+setting the number that there is. The annotation says which of the two the last release did.
+*/}}
+{{- define "shapecast.replicas" -}}
+{{- if not (or .values.autoscaling.enabled .values.keda.enabled) -}}
+replicas: {{ int .values.replicaCount }}
+{{- else -}}
+{{- $live := dict -}}
+{{- if .root.Release.IsUpgrade -}}
+{{- $live = lookup "apps/v1" "Deployment" (include "shapecast.namespace" .root) (printf "%s-%s" (include "shapecast.fullname" .root) .component) -}}
+{{- end -}}
+{{- $keep := and $live (ne (dig "metadata" "annotations" "shapecast/replicas" "" $live) "scaled") -}}
+{{- if $keep -}}
+{{- $applied := false -}}
+{{- $others := false -}}
+{{- range dig "metadata" "managedFields" list $live -}}
+{{- $helm := and (hasPrefix "helm" (default "" .manager)) (eq .operation "Apply") -}}
+{{- if $helm }}{{ $applied = true }}{{ else if hasKey (dig "fieldsV1" "f:spec" dict .) "f:replicas" }}{{ $others = true }}{{ end -}}
+{{- end -}}
+{{- $keep = not (and $applied $others) -}}
+{{- end -}}
+{{- if $keep -}}
+replicas: {{ dig "spec" "replicas" 1 $live }}
+annotations: { shapecast/replicas: kept }
+{{- else -}}
+annotations: { shapecast/replicas: scaled }
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "shapecast.serviceAccountObject" -}}
@@ -73,6 +110,13 @@ spec:
       resource: { name: {{ $name }}, target: { type: Utilization, averageUtilization: {{ int $target }} } }
     {{- end }}
     {{- end }}
+    {{- if $auto.ownMetric.enabled }}
+    {{- $own := include "shapecast.ownMetric" . | fromYaml }}
+    - type: Pods
+      pods:
+        metric: { name: {{ default $own.name $auto.ownMetric.name }} }
+        target: { type: AverageValue, averageValue: {{ default $own.target $auto.ownMetric.target | quote }} }
+    {{- end }}
     {{- with $auto.metrics }}
     {{- tpl (toYaml .) $.root | nindent 4 }}
     {{- end }}
@@ -83,11 +127,35 @@ spec:
 {{- end }}
 {{- end -}}
 
-{{/* `query` and `threshold` are those of the component. */}}
+{{/*
+What a component is scaled by besides its CPU, as YAML: {name, target, query, type}; nothing for one without. The lag of routers is that of
+the one furthest behind, and a target to keep under; of requests that wait each API pod takes its share, up to 60 % of what it admits.
+*/}}
+{{- define "shapecast.ownMetric" -}}
+{{- $pods := printf "namespace=\"%s\",pod=~\"%s-%s-.+\"" (include "shapecast.namespace" .root) (include "shapecast.fullname" .root) .component -}}
+{{- if eq .component "router" -}}
+name: shapecast_router_lag_seconds
+target: "2"
+query: {{ printf "max(shapecast_router_lag_seconds{%s})" $pods | quote }}
+type: Value
+{{- else if eq .component "api" -}}
+{{- $given := dict -}}
+{{- range $settings := list .root.Values.config .values.config .values.env -}}
+{{- range $variable := list "ELECTRIC_MAX_CONCURRENT_REQUESTS" "SHAPECAST_MAX_CONCURRENT_REQUESTS" -}}
+{{- with get (default dict $settings) $variable }}{{ if kindIs "string" . }}{{ $given = . | fromJson }}{{ end }}{{ end -}}
+{{- end -}}
+{{- end -}}
+name: shapecast_api_waiting_requests
+target: {{ div (mul (int64 (default 10000 (get $given "existing"))) 6) 10 | quote }}
+query: {{ printf "sum(shapecast_api_waiting_requests{%s})" $pods | quote }}
+type: AverageValue
+{{- end -}}
+{{- end -}}
+
 {{- define "shapecast.scaledObject" -}}
 {{- $keda := .values.keda -}}
 {{- if $keda.enabled -}}
-{{- $query := printf .query (include "shapecast.namespace" .root) (include "shapecast.fullname" .root) -}}
+{{- $own := include "shapecast.ownMetric" . | fromYaml -}}
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
 metadata:
@@ -110,10 +178,11 @@ spec:
   triggers:
     {{- with $keda.prometheus.serverAddress }}
     - type: prometheus
+      metricType: {{ default (default "AverageValue" $own.type) $keda.prometheus.metricType }}
       metadata:
         serverAddress: {{ . | quote }}
-        query: {{ default $query $keda.prometheus.query | quote }}
-        threshold: {{ default $.threshold $keda.prometheus.threshold | quote }}
+        query: {{ default $own.query $keda.prometheus.query | quote }}
+        threshold: {{ default $own.target $keda.prometheus.threshold | quote }}
     {{- end }}
     {{- with .values.autoscaling.targetCPUUtilizationPercentage }}
     - type: cpu
