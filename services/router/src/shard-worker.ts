@@ -379,6 +379,7 @@ export class ShardWorker {
     try {
       const { clock } = this.#deps;
       const read = (limits: TakeLimits) => this.#place.read(limits);
+      if (pending.step === undefined) this.#meter.begin();
       return this.#meter.match(() => pending.collect(read, this.#shard.start(), clock.now(), turn.bytes));
     } finally {
       turn.cost = Math.max(0, pending.cost - before);

@@ -42,6 +42,7 @@ async function measured(): Promise<number> {
   );
   const startedAt = process.hrtime.bigint();
   for (let i = 0; i < STEPS; i += 1) {
+    meter.begin();
     meter.match(nothing);
     await meter.append(step, result, write);
   }

@@ -9,7 +9,7 @@ export class StepMeter {
   readonly #metrics: SourceMetrics;
   readonly #clock: Clock;
   readonly #shard: ShardId;
-  /** What matching the step at hand took so far, and when it began. */
+  /** What matching the step at hand took so far, and when it was begun. */
   #matchMs = 0;
   #beganMs = 0;
   #committedMs: number | undefined;
@@ -25,10 +25,15 @@ export class StepMeter {
     return this.#committedMs;
   }
 
+  /** What is matched from now on belongs to another step. */
+  begin(): void {
+    this.#matchMs = 0;
+    this.#beganMs = wallTime(this.#clock);
+  }
+
   /** Does what belongs to matching the step at hand. */
   match<T>(work: () => T): T {
     const startedAt = performance.now();
-    if (this.#matchMs === 0) this.#beganMs = wallTime(this.#clock);
     try {
       return work();
     } finally {
@@ -63,7 +68,6 @@ export class StepMeter {
       applyMs: performance.now() - sentAt,
       oldest: step.oldest,
     });
-    this.#matchMs = 0;
     if (step.commitTimeUs !== undefined) this.#committedMs = Number(step.commitTimeUs) / 1_000;
     return outcome;
   }
