@@ -25,13 +25,20 @@ test('processes count each other, also those that end without a word, and not wh
   const counts = () => all.map(({ processes }) => processes.count);
   // At once: whoever comes asks the others.
   await waitFor(() => counts().every((count) => count === 3));
-  // Beats once, and then neither tells nor hears anything: as if it had been killed.
-  const dead = {
-    hints: { publish: hints.publish.bind(hints), subscribe: () => () => {} },
-    clock: { ...fast, sleep: () => new Promise<void>(() => {}) },
+  /** Neither hears anything nor, once it was killed, tells anything. */
+  const mortal = () => {
+    let killed = false;
+    const sleep: Clock['sleep'] = (ms, signal) => (killed ? new Promise(() => {}) : fast.sleep(ms, signal));
+    const parts = {
+      hints: { publish: hints.publish.bind(hints), subscribe: () => () => {} },
+      clock: { ...fast, sleep },
+    };
+    return { parts, kill: () => (killed = true) };
   };
-  open('d', dead);
+  const d = mortal();
+  open('d', d.parts);
   await waitFor(() => counts().every((count) => count === 4));
+  d.kill();
   await waitFor(() => counts().every((count) => count === 3));
   all[2]?.abort.abort();
   await all[2]?.running;
@@ -44,8 +51,10 @@ test('processes count each other, also those that end without a word, and not wh
   const lone = all[0]?.processes;
   await waitFor(() => lone?.count === 1);
   reachable = false;
-  open('e', dead);
+  const e = mortal();
+  open('e', e.parts);
   await waitFor(() => lone?.count === 2);
+  e.kill();
   // Twice as long as a silent one is counted otherwise.
   await new Promise((resolve) => setTimeout(resolve, 200));
   expect(lone?.count).toBe(2);

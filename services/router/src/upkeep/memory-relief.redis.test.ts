@@ -53,7 +53,8 @@ test('a Redis above its high-water mark gets down to it at the cost of the shape
     expect(states.slice(ended)).toEqual(states.slice(ended).map(() => 'live'));
     // What lies above is some 0.17 of all there is, and a shape weighs about one part in 24 of most of it.
     expect(ended).toBeGreaterThanOrEqual(3);
-    expect(ended).toBeLessThanOrEqual(9);
+    // Not all of what ended is deleted by the time that it is looked whether more has to end; half is far from what is needed.
+    expect(ended).toBeLessThanOrEqual(12);
   } finally {
     await harness.close();
     await redis.stop();
