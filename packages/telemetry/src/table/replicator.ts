@@ -171,7 +171,7 @@ export const REPLICATOR_METRICS = {
     R,
     '1',
     ['source'],
-    'State of the WAL kept for the slot: 0 reserved, 1 extended, 2 unreserved, 3 lost',
+    'State of the WAL kept for the slot: 0 reserved, 1 extended, 2 unreserved; absent for a slot that is lost, which shapecast.source.problem tells',
   ),
   'shapecast.slot.creation_blocked': gauge(
     R,
