@@ -153,7 +153,8 @@ export class ShardWorker {
     const { window, clock } = this.#deps;
     if (state === undefined) return undefined;
     const { seq, position } = state.cursor;
-    if (seq >= window.lastSeq) return { bytes: 0, ms: 0 };
+    // One that has applied nothing so far is not all of the WAL behind: it begins near the end.
+    if (seq >= window.lastSeq || position.lsn === 0n) return { bytes: 0, ms: 0 };
     const bytes = Math.max(0, Number((window.lastLsn ?? position.lsn) - position.lsn));
     // Before the window, all that is known is what came before that.
     const committedMs = window.covers(seq + 1) ? window.committedAfter(seq) : this.#meter.committedMs;
