@@ -99,10 +99,20 @@ function bundledPackages({ inputs }: Metafile): readonly Bundled[] {
 /** Their licences, as these ask for. */
 function notices(packages: readonly Bundled[]): string {
   const texts = packages.map(({ folder, name, version, license }) => {
-    const files = readdirSync(folder).filter((file) => LICENSE.test(file));
-    return [`${name} ${version} (${license})`, ...files.map((file) => readFileSync(join(folder, file), 'utf8').trim())];
+    const files = readdirSync(folder)
+      .filter((file) => LICENSE.test(file))
+      .flatMap((file) => textsAt(join(folder, file)));
+    return [`${name} ${version} (${license})`, ...files];
   });
   return `${texts.map((text) => text.join('\n\n')).join(`\n\n${'-'.repeat(80)}\n\n`)}\n`;
+}
+
+/** Some packages have a folder of them. */
+function textsAt(path: string): readonly string[] {
+  if (!statSync(path).isDirectory()) return [readFileSync(path, 'utf8').trim()];
+  return readdirSync(path)
+    .sort()
+    .flatMap((file) => textsAt(join(path, file)));
 }
 
 /** What the program is made of, in SPDX 2.3: that which was bundled, not everything that was installed. The same input makes the same text. */
