@@ -115,6 +115,10 @@ describe('trimming the tx stream', () => {
     const trimmer = await world.trim();
     expect(await firstSeq(world)).toBe(1);
     expect(trimmer.report).toMatchObject({ shard: 1 });
+    // It is not all of the WAL behind: how far it is, nobody knows.
+    expect(trimmer.report).not.toHaveProperty('behindBytes');
+    await world.reached(1, 150);
+    expect((await world.trim()).report).toMatchObject({ shard: 1, behindBytes: 50 });
   });
 
   test('keeps what Postgres may send again', async () => {

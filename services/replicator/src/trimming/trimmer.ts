@@ -37,8 +37,8 @@ export interface TrimReport {
   /** What the stream may hold, and how long it keeps it; absent without such a limit. */
   readonly maxBytes?: number;
   readonly maxAgeMs?: number;
-  /** WAL between the last transaction in the stream and what every shard has stored for certain. */
-  readonly behindBytes: number;
+  /** WAL between the last transaction in the stream and what every shard has stored for certain; absent while one has said nothing. */
+  readonly behindBytes?: number;
   /** The shard that keeps the stream from being trimmed further, and the age of what it has not stored for certain. */
   readonly shard: number;
   readonly behindMs: number;
@@ -113,7 +113,7 @@ export class Trimmer {
     const range = { firstSeq: info.firstSeq, lastSeq: Math.min(info.lastSeq, (cursor?.seq ?? 0) + 1) };
     let point = await pointBelowLsn(stream, range, applied < confirmed ? applied : confirmed);
     const end = lastLsn(last);
-    const behindBytes = applied < end ? Number(end - applied) : 0;
+    const behind = applied === ZERO_LSN ? {} : { behindBytes: applied < end ? Number(end - applied) : 0 };
     const behindMs = applied < end ? last.publishedMs - (point ?? first).publishedMs : 0;
     const before = last.publishedMs - trimMarginMs;
     if (point !== undefined && !isPressed(info) && point.publishedMs > before) {
@@ -135,7 +135,7 @@ export class Trimmer {
     const { maxBytes, maxAgeMs } = info;
     const limits = { ...(maxBytes === undefined ? {} : { maxBytes }), ...(maxAgeMs === undefined ? {} : { maxAgeMs }) };
     const messages = info.lastSeq - firstSeq + 1;
-    this.#report = { bytes, messages, oldestAgeMs, ...limits, behindBytes, shard, behindMs };
+    this.#report = { bytes, messages, oldestAgeMs, ...limits, ...behind, shard, behindMs };
   }
 
   /**
