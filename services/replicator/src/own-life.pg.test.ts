@@ -2,6 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '@shapecast/local-postgres';
+import { BUCKETS, openNatsMessaging, type LeaderRecord } from '@shapecast/messaging';
+import { silentLogger, systemClock } from '@shapecast/service-kit';
 import {
   createDatabase,
   sharedPostgresUrl,
@@ -92,6 +94,21 @@ async function live(instance: string, url: string): Promise<Life> {
   return { child, lines, output: () => text, leads: async () => void (await leads()) };
 }
 
+/** Resolves once the leader has said who it is, which it does after it has begun. */
+async function recorded(): Promise<void> {
+  const parts = { clock: systemClock, log: silentLogger };
+  const messaging = await openNatsMessaging({ url: nats.url }, parts, new AbortController().signal);
+  try {
+    await waitFor(async () => {
+      const { name, ttlMs } = BUCKETS.leaders;
+      const leaders = await messaging.registries.open<LeaderRecord>(name, { ttlMs });
+      return (await leaders.get('single_stack')) !== undefined;
+    });
+  } finally {
+    await messaging.close();
+  }
+}
+
 async function kill({ child }: Life): Promise<void> {
   const exit = once(child, 'exit');
   child.kill('SIGKILL');
@@ -105,6 +122,7 @@ function timeOf(life: Life, event: string): number {
 test('F90 F94 a replicator that was killed leads again at once although its old walsender still has lock and slot', async () => {
   const first = await live('replicator-0', proxied());
   await first.leads();
+  await recorded();
   // Postgres does not hear of the end of the process: its backend stays until `wal_sender_timeout`.
   proxy.halfOpen();
   await kill(first);
